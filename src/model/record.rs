@@ -1,0 +1,43 @@
+//! A record: what one write put into a topic, as it arrived.
+
+/// Position of a record in its partition, counted from 0 without gaps at append time.
+pub type Offset = u64;
+
+/// Nanoseconds since 1970, UTC.
+pub type TimeNs = i64;
+
+/// What a record holds. Nothing is converted when it is written; each reader's view is made when it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// One JSON value, text as it arrived.
+    Json(&'a [u8]),
+    /// One complete WebSocket message.
+    Frame {
+        /// `false`: the bytes are UTF-8 text; `true`: any bytes.
+        binary: bool,
+        /// The message as sent.
+        bytes: &'a [u8],
+        /// The sender's context as a JSON object; empty while there is none.
+        context: &'a [u8],
+        /// The kind of event to show with it, empty for none (`message`).
+        event: &'a [u8],
+    },
+    /// Something that happened to a client, as a JSON object without context.
+    Lifecycle {
+        /// The object, text.
+        json: &'a [u8],
+        /// The client's context as a JSON object; empty while there is none.
+        context: &'a [u8],
+    },
+}
+
+/// A record on its way into or out of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Arrival at the appliance.
+    pub time: TimeNs,
+    /// Who wrote it: a client id, 0 for anybody else.
+    pub producer: u64,
+    /// The content.
+    pub body: Body<'a>,
+}
