@@ -1,3 +1,9 @@
 //! The domain's nouns. Nothing here does I/O, reads a clock or knows a protocol.
 
+pub mod command;
+pub mod event;
+pub mod json;
+pub mod name;
 pub mod record;
+pub mod refusal;
+pub mod topic;
