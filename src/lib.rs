@@ -6,11 +6,19 @@
 //!
 //! Modules in reading order; each imports only from those above it (`tests/tidy.rs` holds the table).
 
-pub mod config;
 pub mod limits;
-pub mod log;
-pub mod metrics;
 pub mod model;
-pub mod query;
+pub mod metrics;
 pub mod sys;
 pub mod wire;
+pub mod query;
+pub mod config;
+pub mod log;
+pub mod subs;
+pub mod broker;
+pub mod fanout;
+pub mod proto;
+pub mod admin;
+pub mod shard;
+pub mod cli;
+pub mod boot;

@@ -1,1 +1,7 @@
-//! Placeholder of the first commit; filled in the next ones.
+//! What the operator decides: read once at start, checked, then only looked at.
+
+pub mod access;
+pub mod effective;
+
+pub use access::{Access, Role, User};
+pub use effective::{Config, Durability};

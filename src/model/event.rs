@@ -85,19 +85,6 @@ pub enum Event<'a> {
     },
     /// A queue that this connection consumes is gone.
     QueueGone(TopicId),
-    /// A frame for an end user.
-    Frame(&'a ClientFrameRef<'a>),
-    /// Close this connection after what is queued.
-    Close(u16, &'a str),
     /// The context of this client changed; it is the JSON object given, empty for `{}`.
     Context(&'a [u8]),
-}
-
-/// A borrowed frame.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientFrameRef<'a> {
-    /// A binary frame, else text.
-    pub binary: bool,
-    /// Its payload.
-    pub bytes: &'a [u8],
 }

@@ -4,6 +4,8 @@ pub mod command;
 pub mod event;
 pub mod json;
 pub mod name;
+pub mod policy;
 pub mod record;
 pub mod refusal;
+pub mod time;
 pub mod topic;

@@ -1,1 +1,3 @@
-//! Placeholder of the first commit; filled in the next ones.
+//! Queries: text to statements, and (with the pipeline language) to a program that is evaluated.
+
+pub mod dialect;

@@ -1,0 +1,11 @@
+//! JSON streams (jsonjet). `codec` reads messages and writes answers, `session` holds a connection,
+//! `statement` carries out JET statements, `http` the routes, `map` names, `codes` errors.
+
+mod codec;
+mod codes;
+mod http;
+mod map;
+mod session;
+mod statement;
+
+pub use session::JsonJet;

@@ -1,0 +1,624 @@
+//! Carries out the statements of one `execute`, one after the other, and makes its result R
+//! (jsonjet, sections 2.5 and 2.6).
+
+use super::codec::{self, Object};
+use super::session::{JsonJet, Pending};
+use super::{codes, http, map};
+use crate::config::Role;
+use crate::fanout::Outbox;
+use crate::model::command::{Begin, Command, IfExists};
+use crate::model::event::Reply;
+use crate::model::json;
+use crate::model::name::TopicName;
+use crate::model::record::Body;
+use crate::model::time::iso_ms;
+use crate::model::topic::{Storage, Topic};
+use crate::proto::Intake;
+use crate::proto::contract::Bound;
+use crate::query::dialect::jet::{
+    self, Dropped, Failure, Listing, Statement, StreamOptions, is_stream_name,
+};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The statements of one call, and what came of those that ran.
+#[derive(Debug)]
+pub struct Program {
+    statements: VecDeque<String>,
+    total: usize,
+    outcomes: Vec<Outcome>,
+    request: Box<[u8]>,
+    http: bool,
+    step: Option<Step>,
+    text: String,
+}
+
+/// What one statement came to: R, and its parts that a sum needs.
+#[derive(Debug)]
+struct Outcome {
+    json: Vec<u8>,
+    result: Vec<u8>,
+    failure: Option<Failure>,
+}
+
+/// The statement under way.
+#[derive(Debug)]
+enum Step {
+    Create { name: String, existing: IfExists },
+    Delete { name: String, if_exists: bool },
+    Insert { name: String, data: Vec<u8>, count: usize },
+    Subscribe { topic: Arc<Topic> },
+    Unsubscribe { id: u64 },
+}
+
+/// A statement is done, or waits for a reply.
+enum Progress {
+    Done(Outcome),
+    Waits(Step),
+}
+
+impl Program {
+    /// Splits a query into its statements; `http`: R takes its HTTP form.
+    pub fn new(query: &str, request: Box<[u8]>, http: bool) -> Self {
+        let statements: VecDeque<String> =
+            jet::split(query).into_iter().map(|s| s.trim().to_owned()).collect();
+        let total = statements.len();
+        Self {
+            statements,
+            total,
+            outcomes: Vec::new(),
+            request,
+            http,
+            step: None,
+            text: query.to_owned(),
+        }
+    }
+}
+
+impl JsonJet {
+    /// Goes on with the program until it waits or ends.
+    pub(super) fn run_program(&mut self, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
+        let Some(mut program) = self.program.take() else { return };
+        let failed = |program: &Program| program.outcomes.last().is_some_and(|o| o.failure.is_some());
+        while !failed(&program) {
+            let Some(text) = program.statements.pop_front() else { break };
+            let progress = match jet::parse(&text) {
+                Ok(statement) => self.execute(statement, program.http, intake),
+                Err(failure) => Err(failure),
+            };
+            match progress {
+                Ok(Progress::Waits(step)) => {
+                    program.step = Some(step);
+                    self.program = Some(program);
+                    return;
+                }
+                Ok(Progress::Done(outcome)) => program.outcomes.push(outcome),
+                Err(failure) => {
+                    log_failure(&failure, &text, intake);
+                    program.outcomes.push(Outcome::failed(failure, None));
+                }
+            }
+        }
+        finish(&program, intake, out);
+    }
+
+    /// The reply to the statement under way has come.
+    pub(super) fn on_statement_reply(
+        &mut self,
+        reply: Reply,
+        intake: &mut dyn Intake,
+        out: &mut Outbox<'_>,
+    ) {
+        let Some(mut program) = self.program.take() else { return };
+        let Some(step) = program.step.take() else { return };
+        let outcome = match self.conclude(step, reply, &program) {
+            Ok(outcome) => outcome,
+            Err(failure) => {
+                log_failure(&failure, &program.text, intake);
+                Outcome::failed(failure, None)
+            }
+        };
+        program.outcomes.push(outcome);
+        self.program = Some(program);
+        self.run_program(intake, out);
+    }
+
+    fn execute(
+        &mut self,
+        statement: Statement,
+        http: bool,
+        intake: &mut dyn Intake,
+    ) -> Result<Progress, Failure> {
+        match statement {
+            Statement::Empty => Ok(Progress::Done(Outcome::empty(http))),
+            Statement::CreateStream { name, existing, options } => {
+                self.create_stream(name, existing, options, intake)
+            }
+            Statement::Delete { what: Dropped::Stream, name, if_exists } => {
+                self.delete_stream(name, if_exists, intake)
+            }
+            Statement::Delete { what, name, if_exists } => self.delete_other(what, &name, if_exists),
+            Statement::Insert { name, data } => self.insert_into(name, data, intake),
+            Statement::Flush(name) => {
+                self.needs(Role::Write)?;
+                let topic = self.stream(&name, "STREAM_NOT_FOUND", intake)?;
+                let shown = map::shown(&topic);
+                let result = stream_result(shown);
+                Ok(command(&result, &format!("Stream '{shown}' flushed successfully")))
+            }
+            Statement::List(listing) => self.list(listing, http, intake),
+            Statement::Info(name) => self.info(name.as_deref(), intake),
+            Statement::Subscribe(name) => self.subscribe_to(&name, http, intake),
+            Statement::Unsubscribe(id) => self.unsubscribe_from(&id, intake),
+            Statement::CreateFlow => Err(Failure::new(
+                "COMMAND_FAILED",
+                format!("Failed to create flow: {}", codes::NO_PIPELINES),
+            )),
+            Statement::CreateLookup => Err(Failure::new("COMMAND_FAILED", codes::NO_PIPELINES)),
+            Statement::Pipeline(name) => {
+                self.needs(Role::Read)?;
+                if map::find(&name, intake).is_none() {
+                    let hint = format!("Create it first with: create stream {name}");
+                    let text = format!("{}. {hint}", codes::unknown_stream(&name));
+                    return Err(Failure::new("STREAM_NOT_FOUND", text));
+                }
+                Err(Failure::new("COMMAND_FAILED", codes::NO_PIPELINES))
+            }
+        }
+    }
+
+    fn needs(&self, role: Role) -> Result<(), Failure> {
+        if self.may(role) { Ok(()) } else { Err(Failure::new("COMMAND_FAILED", codes::NOT_ALLOWED)) }
+    }
+
+    fn needs_touch(&self, stream: &str) -> Result<(), Failure> {
+        if self.may_touch(stream) {
+            Ok(())
+        } else {
+            Err(Failure::new("COMMAND_FAILED", codes::NOT_ALLOWED))
+        }
+    }
+
+    fn stream(
+        &self,
+        name: &str,
+        code: &'static str,
+        intake: &dyn Intake,
+    ) -> Result<Arc<Topic>, Failure> {
+        let topic = map::find(name, intake)
+            .ok_or_else(|| Failure::new(code, codes::unknown_stream(name)))?;
+        self.needs_touch(map::shown(&topic))?;
+        Ok(topic)
+    }
+
+    fn create_stream(
+        &mut self,
+        name: String,
+        existing: IfExists,
+        options: StreamOptions,
+        intake: &mut dyn Intake,
+    ) -> Result<Progress, Failure> {
+        self.needs(Role::Admin)?;
+        let topic = parse_name(&name)?;
+        let name = topic.short().to_owned();
+        self.needs_touch(&name)?;
+        if name == map::LOG_STREAM {
+            return match existing {
+                IfExists::Replace => Err(Failure::new("COMMAND_FAILED", codes::LOG_READ_ONLY)),
+                IfExists::Keep => self
+                    .conclude_create(&name, existing, &Reply::Created { existed: true }, false)
+                    .map(Progress::Done),
+                IfExists::Refuse => Err(codes::statement_refused(
+                    crate::model::refusal::Refusal::TopicExists,
+                    &name,
+                )),
+            };
+        }
+        self.pending.push_back(Pending::Statement);
+        intake.command(Command::CreateTopic {
+            name: topic,
+            retention: options.retention,
+            pipe: options.pipe,
+            queue: false,
+            if_exists: existing,
+        });
+        Ok(Progress::Waits(Step::Create { name, existing }))
+    }
+
+    fn delete_stream(
+        &mut self,
+        name: String,
+        if_exists: bool,
+        intake: &mut dyn Intake,
+    ) -> Result<Progress, Failure> {
+        self.needs(Role::Admin)?;
+        let Some(topic) = map::find(&name, intake) else {
+            if if_exists {
+                let message = format!("Stream '{name}' deleted successfully");
+                return Ok(command(&stream_result(&name), &message));
+            }
+            return Err(Failure::new("STREAM_NOT_FOUND", codes::unknown_stream(&name)));
+        };
+        let shown = map::shown(&topic).to_owned();
+        self.needs_touch(&shown)?;
+        if shown == map::LOG_STREAM {
+            return Err(Failure::new("COMMAND_FAILED", codes::LOG_READ_ONLY));
+        }
+        self.pending.push_back(Pending::Statement);
+        intake.command(Command::DeleteTopic { name: topic.name.clone() });
+        Ok(Progress::Waits(Step::Delete { name: shown, if_exists }))
+    }
+
+    fn delete_other(
+        &self,
+        what: Dropped,
+        name: &str,
+        if_exists: bool,
+    ) -> Result<Progress, Failure> {
+        self.needs(Role::Admin)?;
+        let (key, kind, code, missing) = match what {
+            Dropped::Lookup => {
+                ("lookupName", "Lookup", "LOOKUP_NOT_FOUND", format!("Lookup '{name}' does not exist"))
+            }
+            Dropped::Query => {
+                ("queryId", "Query", "COMMAND_FAILED", format!("Query {name} not found"))
+            }
+            _ => ("flowName", "Flow", "FLOW_NOT_FOUND", format!("Flow '{name}' not found")),
+        };
+        if !if_exists {
+            return Err(Failure::new(code, missing));
+        }
+        let shown = if what == Dropped::Query { name.to_owned() } else { format!("'{name}'") };
+        let value = if what == Dropped::Query { name.into() } else { codec::quoted(name) };
+        let result = Object::new().raw(key, &value).end(b"");
+        Ok(command(&result, &format!("{kind} {shown} deleted successfully")))
+    }
+
+    fn insert_into(
+        &mut self,
+        name: String,
+        data: Vec<u8>,
+        intake: &mut dyn Intake,
+    ) -> Result<Progress, Failure> {
+        self.needs(Role::Write)?;
+        let topic = self.stream(&name, "STREAM_NOT_FOUND", intake)?;
+        let name = map::shown(&topic).to_owned();
+        let elements = json::elements(&data).ok();
+        let bodies: Vec<Body<'_>> = match &elements {
+            Some(items) => codec::bodies(items),
+            None => vec![Body::Json(&data)],
+        };
+        let count = bodies.len();
+        if count == 0 {
+            return Ok(inserted_into(&name, &data, 0));
+        }
+        self.pending.push_back(Pending::Statement);
+        intake.append(&topic, 0, &bodies, Bound::Free);
+        Ok(Progress::Waits(Step::Insert { name, data, count }))
+    }
+
+    fn subscribe_to(
+        &mut self,
+        name: &str,
+        http: bool,
+        intake: &mut dyn Intake,
+    ) -> Result<Progress, Failure> {
+        self.needs(Role::Read)?;
+        if http {
+            let text = "subscribe needs a WebSocket connection";
+            return Err(Failure::new("COMMAND_FAILED", text));
+        }
+        let topic = self.stream(name, "STREAM_NOT_FOUND", intake)?;
+        self.pending.push_back(Pending::Statement);
+        intake.command(Command::Subscribe { topics: vec![(topic.id, Begin::Live)] });
+        Ok(Progress::Waits(Step::Subscribe { topic }))
+    }
+
+    fn unsubscribe_from(
+        &mut self,
+        text: &str,
+        intake: &mut dyn Intake,
+    ) -> Result<Progress, Failure> {
+        let failed = |message: &str| Err(Failure::new("COMMAND_FAILED", message));
+        let Ok(id) = text.parse() else { return failed("Subscription ID must be a number") };
+        let Some(ended) = self.take_subscription(id) else {
+            return failed(&format!("Subscription ID {id} not found"));
+        };
+        self.pending.push_back(Pending::Statement);
+        intake.command(Command::Unsubscribe { subscriptions: vec![(ended.topic.id, id)] });
+        Ok(Progress::Waits(Step::Unsubscribe { id }))
+    }
+
+    fn list(
+        &self,
+        listing: Listing,
+        http: bool,
+        intake: &dyn Intake,
+    ) -> Result<Progress, Failure> {
+        self.needs(Role::Read)?;
+        let empty = |key: &str, value: &[u8], message: &str| {
+            Ok(command(&Object::new().raw(key, value).end(b""), message))
+        };
+        match listing {
+            Listing::Flows => empty("flows", b"[]", "Found 0 active flow(s):"),
+            Listing::Lookups => empty("lookups", b"{}", "Found 0 lookup(s):"),
+            Listing::Queries => empty("queries", b"[]", "Found 0 query(s):"),
+            Listing::Streams => {
+                let mut all = map::all(intake);
+                all.retain(|topic| self.may_touch(map::shown(topic)));
+                let mut message = format!("Found {} stream(s):", all.len());
+                for (n, topic) in all.iter().enumerate() {
+                    let (name, count) = (map::shown(topic), topic.shared.records());
+                    message.push_str(&format!("\n{}. {name} ({count} documents)", n + 1));
+                }
+                let names = codec::array(all.iter().map(|topic| codec::quoted(map::shown(topic))));
+                Ok(command(&Object::new().raw("streams", &names).end(b""), &message))
+            }
+            Listing::Subscriptions => {
+                let mut all: Vec<(u64, Arc<Topic>)> = if http {
+                    let of = |topic: Arc<Topic>| {
+                        let ids = topic.shared.subscriptions();
+                        ids.into_iter().map(move |id| (id, Arc::clone(&topic)))
+                    };
+                    map::all(intake).into_iter().flat_map(of).collect()
+                } else {
+                    self.subscriptions.iter().map(|s| (s.id, Arc::clone(&s.topic))).collect()
+                };
+                all.retain(|(_, topic)| self.may_touch(map::shown(topic)));
+                all.sort_by_key(|(id, _)| *id);
+                let mut message = format!("Found {} active subscription(s):", all.len());
+                for (n, (id, topic)) in all.iter().enumerate() {
+                    message.push_str(&format!("\n{}. ID {id}: {}", n + 1, map::shown(topic)));
+                }
+                let list = codec::array(all.iter().map(|(id, topic)| {
+                    let entry = Object::new().number("subscriptionId", *id);
+                    entry.text("streamName", map::shown(topic)).end(b"")
+                }));
+                Ok(command(&Object::new().raw("subscriptions", &list).end(b""), &message))
+            }
+        }
+    }
+
+    fn info(&self, name: Option<&str>, intake: &dyn Intake) -> Result<Progress, Failure> {
+        self.needs(Role::Read)?;
+        if let Some(name) = name {
+            let topic = self.stream(name, "COMMAND_FAILED", intake)?;
+            let result = Object::new().raw("info", &describe(&topic)).end(b"");
+            let message = format!("Stream '{}' info retrieved", map::shown(&topic));
+            return Ok(command(&result, &message));
+        }
+        let mut all = Object::new();
+        for topic in map::all(intake) {
+            let shown = map::shown(&topic);
+            if self.may_touch(shown) {
+                all = all.raw(shown, &describe(&topic));
+            }
+        }
+        let result = Object::new().raw("info", &all.end(b"")).end(b"");
+        Ok(command(&result, "Stream information retrieved"))
+    }
+
+    fn conclude(&mut self, step: Step, reply: Reply, program: &Program) -> Result<Outcome, Failure> {
+        let done = |progress| match progress {
+            Progress::Done(outcome) => outcome,
+            Progress::Waits(_) => Outcome::empty(false),
+        };
+        match (step, reply) {
+            (Step::Delete { name, if_exists }, Reply::Refused(refusal)) => {
+                let absent = refusal == crate::model::refusal::Refusal::UnknownTopic;
+                if !(absent && if_exists) {
+                    return Err(codes::statement_refused(refusal, &name));
+                }
+                let message = format!("Stream '{name}' deleted successfully");
+                Ok(done(command(&stream_result(&name), &message)))
+            }
+            (
+                Step::Create { name, .. } | Step::Insert { name, .. },
+                Reply::Refused(refusal),
+            ) => Err(codes::statement_refused(refusal, &name)),
+            (Step::Subscribe { topic }, Reply::Refused(refusal)) => {
+                Err(codes::statement_refused(refusal, map::shown(&topic)))
+            }
+            (Step::Create { name, existing }, reply) => {
+                self.conclude_create(&name, existing, &reply, program.http)
+            }
+            (Step::Delete { name, .. }, _) => {
+                let message = format!("Stream '{name}' deleted successfully");
+                Ok(done(command(&stream_result(&name), &message)))
+            }
+            (Step::Insert { name, data, count }, _) => Ok(done(inserted_into(&name, &data, count))),
+            (Step::Subscribe { topic }, Reply::Subscribed(ids)) => {
+                let id = ids.first().copied().unwrap_or(0);
+                let shown = map::shown(&topic).to_owned();
+                self.add_subscription(id, topic, &program.request);
+                let result = Object::new().text("streamName", &shown).number("subscriptionId", id);
+                let message = format!("Subscribed to stream '{shown}' with ID {id}");
+                Ok(done(command(&result.end(b""), &message)))
+            }
+            (Step::Subscribe { .. }, _) => Err(Failure::new("COMMAND_FAILED", "Command failed")),
+            (Step::Unsubscribe { id }, _) => {
+                let result = Object::new().number("subscriptionId", id).end(b"");
+                Ok(done(command(&result, &format!("Unsubscribed from subscription ID {id}"))))
+            }
+        }
+    }
+
+    fn conclude_create(
+        &self,
+        name: &str,
+        existing: IfExists,
+        reply: &Reply,
+        http: bool,
+    ) -> Result<Outcome, Failure> {
+        let existed = matches!(reply, Reply::Created { existed: true });
+        if existed && existing == IfExists::Replace {
+            let message = format!("Stream '{name}' replaced successfully");
+            return match command(&stream_result(name), &message) {
+                Progress::Done(outcome) => Ok(outcome),
+                Progress::Waits(_) => Ok(Outcome::empty(http)),
+            };
+        }
+        let verb = if existed { "already exists" } else { "created" };
+        let message = format!("Stream '{name}' {verb}");
+        let result = stream_result(name);
+        let json = if http {
+            let object = Object::new().flag("success", true).text("type", "stream");
+            object.raw("result", &result).text("message", &message).text("streamName", name)
+        } else {
+            Object::new().flag("success", true).text("message", &message)
+        };
+        Ok(Outcome { json: json.end(b""), result, failure: None })
+    }
+}
+
+impl Outcome {
+    fn empty(http: bool) -> Self {
+        let object = Object::new().flag("success", true).text("type", "empty");
+        let object = if http { object.raw("result", b"null") } else { object };
+        let json = object.text("message", "Empty statement").end(b"");
+        Self { json, result: b"null".to_vec(), failure: None }
+    }
+
+    fn failed(failure: Failure, kind: Option<&str>) -> Self {
+        let mut object = Object::new().flag("success", false);
+        if let Some(kind) = kind {
+            object = object.text("type", kind);
+        }
+        let json = object.raw("error", &error_object(&failure)).end(b"");
+        Self { json, result: b"null".to_vec(), failure: Some(failure) }
+    }
+}
+
+/// Answers `POST /api/validate`.
+pub(super) fn validate(query: &str) -> Vec<u8> {
+    let statements = jet::split(query);
+    for text in &statements {
+        let failure = match jet::parse(text.trim()) {
+            Err(failure) => failure,
+            Ok(Statement::Pipeline(_) | Statement::CreateFlow | Statement::CreateLookup) => {
+                Failure::new("COMMAND_FAILED", codes::NO_PIPELINES)
+            }
+            Ok(_) => continue,
+        };
+        let object = Object::new().flag("success", false);
+        return object.raw("error", &error_object(&failure)).end(b"");
+    }
+    let message = format!("{} statement(s) valid", statements.len());
+    Object::new().flag("success", true).text("message", &message).end(b"")
+}
+
+/// Sends the answer of a program that has ended.
+fn finish(program: &Program, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
+    let failure = program.outcomes.last().and_then(|o| o.failure.as_ref());
+    let result = match (program.total, program.outcomes.first()) {
+        (0, _) | (_, None) => Outcome::empty(program.http).json,
+        (1, Some(outcome)) => outcome.json.clone(),
+        _ => several(program, failure),
+    };
+    if program.http {
+        let status = match failure.map(|f| f.message.as_str()) {
+            Some(codes::NOT_ALLOWED) => 403,
+            Some("Storage is full" | "Storage is read-only" | "Server is stopping") => 507,
+            _ => 200,
+        };
+        return http::answer(intake, status, Some("application/json"), &result);
+    }
+    let object = Object::new().text("type", "execute_response");
+    let object = match failure {
+        Some(failure) => {
+            object.flag("success", false).text("error", &failure.message).raw("result", &result)
+        }
+        None => object
+            .flag("success", true)
+            .raw("result", &result)
+            .text("message", "Query executed successfully"),
+    };
+    out.text(&object.end(&program.request));
+}
+
+fn several(program: &Program, failure: Option<&Failure>) -> Vec<u8> {
+    let good = program.outcomes.iter().filter(|o| o.failure.is_none()).count();
+    let results = codec::array(program.outcomes.iter().map(|o| &o.json));
+    let mut object = Object::new().flag("success", failure.is_none()).raw("results", &results);
+    object = object.text("message", &format!("{good} statement(s) executed"));
+    if program.http {
+        let last = program.outcomes.last().map_or(&b"null"[..], |o| &o.result);
+        object = object.raw("result", last);
+    }
+    if let Some(failure) = failure {
+        object = object.raw("error", &error_object(failure));
+    }
+    object.end(b"")
+}
+
+fn error_object(failure: &Failure) -> Vec<u8> {
+    Object::new().text("code", failure.code).text("message", &failure.message).end(b"")
+}
+
+fn command(result: &[u8], message: &str) -> Progress {
+    let json = Object::new().text("type", "command").flag("success", true).raw("result", result);
+    let json = json.text("message", message).end(b"");
+    Progress::Done(Outcome { json, result: result.to_vec(), failure: None })
+}
+
+fn inserted_into(name: &str, data: &[u8], count: usize) -> Progress {
+    let result = Object::new().text("streamName", name).raw("data", data);
+    let result = result.number("count", count as u64).end(b"");
+    command(&result, &format!("Inserted {count} item(s) into stream '{name}'"))
+}
+
+fn stream_result(name: &str) -> Vec<u8> {
+    Object::new().text("streamName", name).end(b"")
+}
+
+fn parse_name(name: &str) -> Result<TopicName, Failure> {
+    debug_assert!(is_stream_name(name), "the statement parser checked it");
+    TopicName::parse(name)
+        .ok_or_else(|| Failure::new("COMMAND_FAILED", format!("Invalid stream name '{name}'.")))
+}
+
+fn describe(topic: &Topic) -> Vec<u8> {
+    let subscribers = topic.shared.subscriptions();
+    let count = subscribers.len() as u64;
+    let ids = codec::array(subscribers.iter().map(u64::to_string));
+    let iso = |time: Option<i64>| match time {
+        Some(time) => codec::quoted(&iso_ms(time)),
+        None => b"null".to_vec(),
+    };
+    let pipe = topic.storage == Storage::Pipe;
+    let retain = match (pipe, topic.retention.records) {
+        (true, _) => b"0".to_vec(),
+        (false, Some(n)) => n.to_string().into_bytes(),
+        (false, None) => b"null".to_vec(),
+    };
+    Object::new()
+        .text("name", map::shown(topic))
+        .text("topic", topic.name.full())
+        .text("type", if pipe { "pure-stream" } else { "log-stream" })
+        .number("flowSubscriberCount", 0)
+        .number("userSubscriberCount", count)
+        .number("totalSubscriberCount", count)
+        .raw("flowSubscribers", b"[]")
+        .raw("userSubscribers", &ids)
+        .number("documentCount", topic.shared.records())
+        .number("subscriberCount", count)
+        .raw("createdAt", &iso(Some(topic.created)))
+        .raw("lastActivity", &iso(topic.shared.last_activity()))
+        .raw("retain", &retain)
+        .end(b"")
+}
+
+/// One record of `_log` for a failed statement.
+fn log_failure(failure: &Failure, query: &str, intake: &mut dyn Intake) {
+    let time = intake.now();
+    let record = Object::new()
+        .text("_id", &format!("{time:x}"))
+        .text("timestamp", &iso_ms(time))
+        .text("level", "error")
+        .text("code", failure.code)
+        .text("message", &failure.message)
+        .text("query", query)
+        .text("component", "statement")
+        .raw("metadata", b"{}");
+    intake.log(record.end(b""));
+}

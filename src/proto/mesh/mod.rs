@@ -1,0 +1,13 @@
+//! The mesh: backends on the API port (`api`, `http`), end users on theirs (`users`). `codec` reads and
+//! writes the envelope, `ask` checks parameters, `map` names and ids, `codes` errors.
+
+mod api;
+mod ask;
+mod codec;
+mod codes;
+mod http;
+mod map;
+mod users;
+
+pub use api::MeshApi;
+pub use users::MeshUser;

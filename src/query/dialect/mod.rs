@@ -1,0 +1,3 @@
+//! One folder for each language. They never import each other.
+
+pub mod jet;
