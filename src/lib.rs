@@ -14,11 +14,11 @@ pub mod wire;
 pub mod query;
 pub mod config;
 pub mod log;
-pub mod subs;
-pub mod broker;
+//subs
+//broker
 pub mod fanout;
 pub mod proto;
-pub mod admin;
-pub mod shard;
-pub mod cli;
-pub mod boot;
+//admin
+//shard
+//cli
+//boot

@@ -88,7 +88,9 @@ impl Backlog {
         };
         match policy {
             FullPolicy::Disconnect => return 0,
-            FullPolicy::DropOldest => self.parts.iter().enumerate().for_each(|(i, p)| consider(i, p)),
+            FullPolicy::DropOldest => {
+                self.parts.iter().enumerate().for_each(|(i, p)| consider(i, p))
+            }
             FullPolicy::DropNewest => {
                 self.parts.iter().enumerate().rev().for_each(|(i, p)| consider(i, p));
             }

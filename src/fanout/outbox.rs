@@ -1,7 +1,7 @@
 //! The bounded output of one connection within a turn.
 
 use super::palette::{BodyList, Palette, Piece, Span};
-use crate::wire::ws::encode::Opcode;
+use crate::wire::ws::Opcode;
 
 /// The connection has more queued than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,11 @@ impl<'a> Outbox<'a> {
         if self.refuses(payload.len()) {
             return Err(Overflow);
         }
-        if binary { self.binary(payload) } else { self.text(payload) }
+        if binary {
+            self.binary(payload)
+        } else {
+            self.text(payload)
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What was encoded in this turn.
 
-use crate::wire::ws::encode::{self, Opcode};
+use crate::wire::ws::{Opcode, encode};
 use ahash::AHashMap;
 
 /// Bytes of a palette after which the turn flushes before it goes on.

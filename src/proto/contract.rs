@@ -204,4 +204,3 @@ pub fn reply_text(reply: &[u8], intake: &mut dyn Intake, out: &mut Outbox<'_>) {
         out.text(reply);
     }
 }
-

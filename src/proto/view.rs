@@ -36,14 +36,18 @@ mod tests {
 
     #[test]
     fn each_body_has_the_view_of_the_table() {
-        let frame = |binary, bytes| Body::Frame { binary, bytes, context: b"{\"a\":1}", event: b"" };
+        let frame =
+            |binary, bytes| Body::Frame { binary, bytes, context: b"{\"a\":1}", event: b"" };
         for (body, want) in [
             (Body::Json(b"{\"a\": 1.50}"), "{\"a\": 1.50}"),
             (frame(false, b" 42 "), "42"),
             (frame(false, b"plain"), "\"plain\""),
             (frame(true, &[0, 255, 16]), "{\"binary\":\"AP8Q\"}"),
             (frame(true, &[0]), "{\"binary\":\"AA==\"}"),
-            (Body::Lifecycle { json: b"{\"event\":\"close\"}", context: b"" }, "{\"event\":\"close\"}"),
+            (
+                Body::Lifecycle { json: b"{\"event\":\"close\"}", context: b"" },
+                "{\"event\":\"close\"}",
+            ),
         ] {
             let mut out = Vec::new();
             write_json(&Record { time: 0, producer: 0, body }, &mut out);

@@ -54,8 +54,6 @@ pub fn statement_refused(refusal: Refusal, stream: &str) -> Failure {
         Refusal::UnknownTopic => Failure::new("STREAM_NOT_FOUND", unknown_stream(stream)),
         Refusal::Protected => Failure::new("COMMAND_FAILED", LOG_READ_ONLY),
         Refusal::TooManyTopics => Failure::new("COMMAND_FAILED", "Too many streams"),
-        other => {
-            Failure::new("COMMAND_FAILED", other.storage_text().unwrap_or("Command failed"))
-        }
+        other => Failure::new("COMMAND_FAILED", other.storage_text().unwrap_or("Command failed")),
     }
 }

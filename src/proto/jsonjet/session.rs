@@ -157,7 +157,8 @@ impl JsonJet {
             }
             Some(id) => {
                 let ended = self.take_subscription(id);
-                let mut reply = Object::new().text("type", "unsubscribed").number("subscriptionId", id);
+                let mut reply =
+                    Object::new().text("type", "unsubscribed").number("subscriptionId", id);
                 if let Some(s) = &ended {
                     reply = reply.text("streamName", map::shown(&s.topic));
                 }
@@ -180,7 +181,12 @@ impl JsonJet {
     }
 
     /// Adds a subscription; numbers only grow, so the list stays sorted.
-    pub(super) fn add_subscription(&mut self, id: SubscriptionId, topic: Arc<Topic>, request: &[u8]) {
+    pub(super) fn add_subscription(
+        &mut self,
+        id: SubscriptionId,
+        topic: Arc<Topic>,
+        request: &[u8],
+    ) {
         let tail = codec::data_tail(id, request);
         self.subscriptions.push(Subscription { id, topic, tail });
         self.subscriptions.sort_by_key(|s| s.id);
@@ -231,7 +237,10 @@ impl JsonJet {
             return self.fail(Envelope::Error, &text, request, intake, out);
         };
         let list = codec::array(ids.iter().zip(&topics).map(|(id, topic)| {
-            Object::new().text("streamName", map::shown(topic)).number("subscriptionId", *id).end(b"")
+            Object::new()
+                .text("streamName", map::shown(topic))
+                .number("subscriptionId", *id)
+                .end(b"")
         }));
         let message = format!("Subscribed to {} stream(s)", ids.len());
         let answer = Object::new().text("type", "subscribed").raw("subscriptions", &list);

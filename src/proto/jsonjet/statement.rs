@@ -79,7 +79,8 @@ impl JsonJet {
     /// Goes on with the program until it waits or ends.
     pub(super) fn run_program(&mut self, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
         let Some(mut program) = self.program.take() else { return };
-        let failed = |program: &Program| program.outcomes.last().is_some_and(|o| o.failure.is_some());
+        let failed =
+            |program: &Program| program.outcomes.last().is_some_and(|o| o.failure.is_some());
         while !failed(&program) {
             let Some(text) = program.statements.pop_front() else { break };
             let progress = match jet::parse(&text) {
@@ -137,7 +138,9 @@ impl JsonJet {
             Statement::Delete { what: Dropped::Stream, name, if_exists } => {
                 self.delete_stream(name, if_exists, intake)
             }
-            Statement::Delete { what, name, if_exists } => self.delete_other(what, &name, if_exists),
+            Statement::Delete { what, name, if_exists } => {
+                self.delete_other(what, &name, if_exists)
+            }
             Statement::Insert { name, data } => self.insert_into(name, data, intake),
             Statement::Flush(name) => {
                 self.needs(Role::Write)?;
@@ -168,7 +171,11 @@ impl JsonJet {
     }
 
     fn needs(&self, role: Role) -> Result<(), Failure> {
-        if self.may(role) { Ok(()) } else { Err(Failure::new("COMMAND_FAILED", codes::NOT_ALLOWED)) }
+        if self.may(role) {
+            Ok(())
+        } else {
+            Err(Failure::new("COMMAND_FAILED", codes::NOT_ALLOWED))
+        }
     }
 
     fn needs_touch(&self, stream: &str) -> Result<(), Failure> {
@@ -257,9 +264,12 @@ impl JsonJet {
     ) -> Result<Progress, Failure> {
         self.needs(Role::Admin)?;
         let (key, kind, code, missing) = match what {
-            Dropped::Lookup => {
-                ("lookupName", "Lookup", "LOOKUP_NOT_FOUND", format!("Lookup '{name}' does not exist"))
-            }
+            Dropped::Lookup => (
+                "lookupName",
+                "Lookup",
+                "LOOKUP_NOT_FOUND",
+                format!("Lookup '{name}' does not exist"),
+            ),
             Dropped::Query => {
                 ("queryId", "Query", "COMMAND_FAILED", format!("Query {name} not found"))
             }
@@ -329,12 +339,7 @@ impl JsonJet {
         Ok(Progress::Waits(Step::Unsubscribe { id }))
     }
 
-    fn list(
-        &self,
-        listing: Listing,
-        http: bool,
-        intake: &dyn Intake,
-    ) -> Result<Progress, Failure> {
+    fn list(&self, listing: Listing, http: bool, intake: &dyn Intake) -> Result<Progress, Failure> {
         self.needs(Role::Read)?;
         let empty = |key: &str, value: &[u8], message: &str| {
             Ok(command(&Object::new().raw(key, value).end(b""), message))
@@ -398,7 +403,12 @@ impl JsonJet {
         Ok(command(&result, "Stream information retrieved"))
     }
 
-    fn conclude(&mut self, step: Step, reply: Reply, program: &Program) -> Result<Outcome, Failure> {
+    fn conclude(
+        &mut self,
+        step: Step,
+        reply: Reply,
+        program: &Program,
+    ) -> Result<Outcome, Failure> {
         let done = |progress| match progress {
             Progress::Done(outcome) => outcome,
             Progress::Waits(_) => Outcome::empty(false),
@@ -412,10 +422,9 @@ impl JsonJet {
                 let message = format!("Stream '{name}' deleted successfully");
                 Ok(done(command(&stream_result(&name), &message)))
             }
-            (
-                Step::Create { name, .. } | Step::Insert { name, .. },
-                Reply::Refused(refusal),
-            ) => Err(codes::statement_refused(refusal, &name)),
+            (Step::Create { name, .. } | Step::Insert { name, .. }, Reply::Refused(refusal)) => {
+                Err(codes::statement_refused(refusal, &name))
+            }
             (Step::Subscribe { topic }, Reply::Refused(refusal)) => {
                 Err(codes::statement_refused(refusal, map::shown(&topic)))
             }

@@ -329,7 +329,8 @@ fn context_or_empty(context: &[u8]) -> &[u8] {
 }
 
 fn describe(view: &ClientView, node: u16) -> Vec<u8> {
-    let mut out = format!("{{\"s\":true,\"c\":\"{}\",\"n\":{node},\"path\":", view.client).into_bytes();
+    let mut out =
+        format!("{{\"s\":true,\"c\":\"{}\",\"n\":{node},\"path\":", view.client).into_bytes();
     json::write_string(&mut out, &view.path);
     out.extend_from_slice(b",\"remote\":");
     json::write_string(&mut out, &view.remote);

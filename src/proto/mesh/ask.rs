@@ -89,12 +89,15 @@ pub fn ask<'a>(method: &str, raw: Option<Value<'a>>) -> Result<Ask<'a>, Fault> {
             }
         }
         "server.ping" => Ok(Ask::Ping),
-        _ => Err(invalid(format!("unknown method {}", method.chars().take(60).collect::<String>()))),
+        _ => {
+            Err(invalid(format!("unknown method {}", method.chars().take(60).collect::<String>())))
+        }
     }
 }
 
 fn pop<'a>(topics: Option<Value<'_>>, acknowledge: bool) -> Result<Ask<'a>, Fault> {
-    let elements = topics.filter(|v| v.kind == Kind::Array).and_then(|v| json::elements(v.text).ok());
+    let elements =
+        topics.filter(|v| v.kind == Kind::Array).and_then(|v| json::elements(v.text).ok());
     let elements = elements.filter(|list| !list.is_empty());
     let elements = elements.ok_or_else(|| invalid("t is not a list of topics"))?;
     let mut list = Vec::with_capacity(elements.len());
@@ -109,9 +112,9 @@ fn pop<'a>(topics: Option<Value<'_>>, acknowledge: bool) -> Result<Ask<'a>, Faul
 
 fn acknowledge<'a>(ids: Option<Value<'_>>, topic: Option<Value<'_>>) -> Result<Ask<'a>, Fault> {
     let elements = ids.filter(|v| v.kind == Kind::Array).and_then(|v| json::elements(v.text).ok());
-    let offsets: Option<Vec<u64>> = elements
-        .filter(|list| !list.is_empty())
-        .and_then(|list| list.iter().map(|v| v.as_u64().filter(|_| v.kind == Kind::Number)).collect());
+    let offsets: Option<Vec<u64>> = elements.filter(|list| !list.is_empty()).and_then(|list| {
+        list.iter().map(|v| v.as_u64().filter(|_| v.kind == Kind::Number)).collect()
+    });
     let offsets = offsets.ok_or_else(|| invalid("ids is not a list of offsets"))?;
     let topic = match topic {
         None => None,
@@ -143,7 +146,8 @@ fn frame(data: Option<Value<'_>>, kind: Option<Value<'_>>) -> Result<ClientFrame
 
 fn call(function: Option<Value<'_>>, arguments: Option<Value<'_>>) -> Result<ClientCall, Fault> {
     let function = function.and_then(|v| v.as_string()).ok_or_else(|| invalid("f is missing"))?;
-    let list = arguments.filter(|v| v.kind == Kind::Array).and_then(|v| json::elements(v.text).ok());
+    let list =
+        arguments.filter(|v| v.kind == Kind::Array).and_then(|v| json::elements(v.text).ok());
     let list = list.ok_or_else(|| invalid("a is not an array"))?;
     let channels = || {
         let all: Result<Vec<_>, _> = list.iter().map(|v| channel(Some(*v))).collect();

@@ -177,8 +177,12 @@ mod tests {
         assert_eq!(envelope(br#"{"m":"x","id":"q"}"#).unwrap().id, b"\"q\"");
         assert_eq!(envelope(br#"{"m":"x"}"#).unwrap().id, b"null");
         for (text, id) in [
-            ("nope", "null"), ("[]", "null"), ("{\"i\":5}", "5"), ("{\"m\":1,\"i\":5}", "5"),
-            ("{\"i\":5", "null"), ("{\"m\":\"x\"} 1", "null"),
+            ("nope", "null"),
+            ("[]", "null"),
+            ("{\"i\":5}", "5"),
+            ("{\"m\":1,\"i\":5}", "5"),
+            ("{\"i\":5", "null"),
+            ("{\"m\":\"x\"} 1", "null"),
         ] {
             assert_eq!(envelope(text.as_bytes()).unwrap_err().1, id.as_bytes(), "{text}");
         }
@@ -201,7 +205,14 @@ mod tests {
             r#"{"e":"queue.pop","p":{"n":1,"c":"7","t":"topic1","d":{"event":"message","frame":{"type":"binary","data":"AP8Q","finish":true},"ctx":{"k":1}},"o":17},"id":null}"#
         );
         assert_eq!(
-            event(Body::Lifecycle { json: br#"{"event":"close","code":1000}"#, context: b"{\"a\":2}" }, 7, None),
+            event(
+                Body::Lifecycle {
+                    json: br#"{"event":"close","code":1000}"#,
+                    context: b"{\"a\":2}"
+                },
+                7,
+                None
+            ),
             r#"{"e":"queue.pop","p":{"n":1,"c":"7","t":"topic1","d":{"event":"close","code":1000,"ctx":{"a":2}}},"id":null}"#
         );
         assert_eq!(

@@ -79,7 +79,8 @@ pub(super) fn serve(
             let config = intake.config();
             let address = config.listen.mesh.map(|a| a.to_string()).unwrap_or_default();
             let node = config.mesh.node;
-            let body = format!("{{\"nodes\":[{{\"id\":\"{node}\",\"api_server\":\"{address}\"}}]}}");
+            let body =
+                format!("{{\"nodes\":[{{\"id\":\"{node}\",\"api_server\":\"{address}\"}}]}}");
             answer(intake, 200, JSON, body.as_bytes(), &[]);
         }
         Route::Method(method) => {

@@ -65,7 +65,13 @@ impl MeshUser {
         intake.upgrade(None);
     }
 
-    fn on_data(&mut self, binary: bool, bytes: &[u8], intake: &mut dyn Intake, out: &mut Outbox<'_>) {
+    fn on_data(
+        &mut self,
+        binary: bool,
+        bytes: &[u8],
+        intake: &mut dyn Intake,
+        out: &mut Outbox<'_>,
+    ) {
         let Some(route) = self.route(intake) else { return };
         if route.answer_text_ping && !binary && bytes == b"ping" {
             return out.text(b"pong");
@@ -257,7 +263,8 @@ impl Session for MeshUser {
         }
         if !self.stored.is_empty() {
             intake.pause_reading(Pause::Resume);
-            if let Some(name) = self.route(intake).and_then(|route| TopicName::parse(&route.topic)) {
+            if let Some(name) = self.route(intake).and_then(|route| TopicName::parse(&route.topic))
+            {
                 create(name, intake);
             }
         }

@@ -75,7 +75,9 @@ fn key(text: &str, at: usize, out: &mut Vec<u8>) -> Result<usize, (usize, &'stat
     match bytes.get(at) {
         Some(b'"' | b'\'') => end = string(text, at, out)?,
         Some(byte) if byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'$') => {
-            while bytes.get(end).is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$'))
+            while bytes
+                .get(end)
+                .is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$'))
             {
                 end += 1;
             }
@@ -166,8 +168,17 @@ mod tests {
     #[test]
     fn what_is_no_literal_says_where() {
         for (text, at) in [
-            ("", 0), ("{", 1), ("{a}", 2), ("{a:}", 3), ("[1,]", 3), ("[1 2]", 3), ("abc", 0),
-            ("'x", 0), ("{1:2}", 1), ("1 2", 2), ("\"\\q\"", 0),
+            ("", 0),
+            ("{", 1),
+            ("{a}", 2),
+            ("{a:}", 3),
+            ("[1,]", 3),
+            ("[1 2]", 3),
+            ("abc", 0),
+            ("'x", 0),
+            ("{1:2}", 1),
+            ("1 2", 2),
+            ("\"\\q\"", 0),
         ] {
             assert_eq!(to_json(text).unwrap_err().0, at, "{text}");
         }

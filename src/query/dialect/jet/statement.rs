@@ -389,7 +389,9 @@ fn stream_options(literal: &str, text: &str, at: usize) -> Result<StreamOptions,
         };
         match (key.as_str(), number) {
             ("retain", Some(0)) => options.pipe = true,
-            ("retain", Some(n)) if value.kind == Kind::Number => options.retention.records = Some(n),
+            ("retain", Some(n)) if value.kind == Kind::Number => {
+                options.retention.records = Some(n)
+            }
             ("retain_bytes", Some(n)) if value.kind == Kind::Number => {
                 options.retention.bytes = Some(n);
             }

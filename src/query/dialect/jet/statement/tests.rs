@@ -18,7 +18,10 @@ fn statements_are_read() {
         ("create stream s", stream("s", IfExists::Refuse, plain)),
         ("CREATE or Replace STREAM a.b.c", stream("a.b.c", IfExists::Replace, plain)),
         ("create if not exists stream _x1", stream("_x1", IfExists::Keep, plain)),
-        ("create stream s with { retain: 3 }", stream("s", IfExists::Refuse, kept(Some(3), None, None))),
+        (
+            "create stream s with { retain: 3 }",
+            stream("s", IfExists::Refuse, kept(Some(3), None, None)),
+        ),
         (
             "create stream s with {retain_age: 1h30m, 'retain_bytes': 10}",
             stream("s", IfExists::Refuse, kept(None, Some(10), Some(5_400_000))),
@@ -35,7 +38,10 @@ fn statements_are_read() {
         ("flush x // now", Statement::Flush("x".into())),
         ("subscribe a.b", Statement::Subscribe("a.b".into())),
         ("unsubscribe 5", Statement::Unsubscribe("5".into())),
-        ("insert into x [1,{a:'b'}]", Statement::Insert { name: "x".into(), data: b"[1,{\"a\":\"b\"}]".to_vec() }),
+        (
+            "insert into x [1,{a:'b'}]",
+            Statement::Insert { name: "x".into(), data: b"[1,{\"a\":\"b\"}]".to_vec() },
+        ),
         ("insert into x{a:1}", Statement::Insert { name: "x".into(), data: b"{\"a\":1}".to_vec() }),
         ("s | where a > 1", Statement::Pipeline("s".into())),
         ("plant.s1", Statement::Pipeline("plant.s1".into())),
@@ -60,17 +66,41 @@ fn statements_are_read() {
 #[test]
 fn refusals_name_the_place_and_the_token() {
     for (text, code, message) in [
-        ("create stream 9lives", "COMMAND_FAILED", "Invalid stream name '9lives'. Stream names must start with a letter or underscore and contain only letters, numbers, and underscores."),
-        ("create stream a-b", "COMMAND_FAILED", "Invalid stream name 'a-b'. Stream names must start with a letter or underscore and contain only letters, numbers, and underscores."),
+        (
+            "create stream 9lives",
+            "COMMAND_FAILED",
+            "Invalid stream name '9lives'. Stream names must start with a letter or underscore and contain only letters, numbers, and underscores.",
+        ),
+        (
+            "create stream a-b",
+            "COMMAND_FAILED",
+            "Invalid stream name 'a-b'. Stream names must start with a letter or underscore and contain only letters, numbers, and underscores.",
+        ),
         ("create\n  strem x", "SYNTAX_ERROR", "Unexpected 'strem' at line 2, column 3"),
         ("create stream", "SYNTAX_ERROR", "Unexpected end at line 1, column 14"),
         ("creat stream x", "SYNTAX_ERROR", "Unexpected 'stream' at line 1, column 7"),
         ("flush a b", "SYNTAX_ERROR", "Unexpected 'b' at line 1, column 9"),
-        ("insert into x {a:}", "SYNTAX_ERROR", "Invalid JSON data: not a literal at line 1, column 18"),
-        ("insert into x nope", "SYNTAX_ERROR", "Invalid JSON data: not a literal at line 1, column 15"),
+        (
+            "insert into x {a:}",
+            "SYNTAX_ERROR",
+            "Invalid JSON data: not a literal at line 1, column 18",
+        ),
+        (
+            "insert into x nope",
+            "SYNTAX_ERROR",
+            "Invalid JSON data: not a literal at line 1, column 15",
+        ),
         ("delete query x", "SYNTAX_ERROR", "Unexpected 'x' at line 1, column 14"),
-        ("create stream s with { keep: 1 }", "SYNTAX_ERROR", "Unknown option 'keep' at line 1, column 22"),
-        ("create stream s with { retain: 'x' }", "SYNTAX_ERROR", "Invalid value of 'retain' at line 1, column 22"),
+        (
+            "create stream s with { keep: 1 }",
+            "SYNTAX_ERROR",
+            "Unknown option 'keep' at line 1, column 22",
+        ),
+        (
+            "create stream s with { retain: 'x' }",
+            "SYNTAX_ERROR",
+            "Invalid value of 'retain' at line 1, column 22",
+        ),
         ("?", "SYNTAX_ERROR", "Unexpected '?' at line 1, column 1"),
     ] {
         assert_eq!(parse(text), Err(Failure::new(code, message)), "{text}");
