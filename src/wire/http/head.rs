@@ -9,7 +9,7 @@
 //!
 //! Cost: two passes over the head, 2 KiB of stack, no allocation.
 
-use super::{BodyLength, Headers, HttpError, target};
+use super::{BodyLength, Headers, HttpError, headers, target};
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
 use memchr::{memchr, memchr_iter};
 
@@ -119,7 +119,8 @@ fn read_whole(head: &[u8]) -> Result<Head<'_>, HttpError> {
     let end = head.len().saturating_sub(2);
     let headers = Headers::new(text.get(lines..end).unwrap_or_default());
     let (path, query) = target::split(target)?;
-    let framing = Framing::read(&headers, minor_version)?;
+    let framing = Framing::read(&headers)?;
+    framing.check_host(minor_version)?;
     Ok(Head {
         method,
         target,
@@ -127,63 +128,107 @@ fn read_whole(head: &[u8]) -> Result<Head<'_>, HttpError> {
         query,
         minor_version,
         headers,
-        body: framing.body,
-        keep_alive: framing.keep_alive,
-        expect_continue: framing.expect_continue,
-        upgrade_websocket: framing.upgrade && headers.has_token("upgrade", "websocket"),
+        body: framing.body(minor_version)?,
+        keep_alive: !framing.close && (minor_version == 1 || framing.keep_alive),
+        expect_continue: framing.expects_continue(minor_version)?,
+        upgrade_websocket: framing.upgrade && framing.websocket,
     })
 }
 
-/// What the headers say about this message and this connection.
-struct Framing {
-    body: BodyLength,
+/// What the headers say about this message and this connection, from one pass over them.
+#[derive(Default)]
+struct Framing<'a> {
+    host: Option<&'a str>,
+    length: Option<&'a str>,
+    coding: Option<&'a str>,
+    expect: Option<&'a str>,
+    close: bool,
     keep_alive: bool,
-    expect_continue: bool,
     upgrade: bool,
+    websocket: bool,
 }
 
-impl Framing {
-    fn read(headers: &Headers<'_>, minor_version: u8) -> Result<Self, HttpError> {
-        check_host(headers, minor_version)?;
-        let coding = headers
-            .single("transfer-encoding")
-            .map_err(|()| HttpError::new(400, "several transfer-encoding headers"))?;
-        let length = headers
-            .single("content-length")
-            .map_err(|()| HttpError::new(400, "several content-length headers"))?;
-        let body = match (coding, length) {
-            (None, None) => BodyLength::None,
-            (None, Some(text)) => BodyLength::Bytes(parse_length(text)?),
+impl<'a> Framing<'a> {
+    fn read(headers: &Headers<'a>) -> Result<Self, HttpError> {
+        let mut framing = Self::default();
+        for (name, value) in headers.iter() {
+            let is = |other: &str| name.eq_ignore_ascii_case(other);
+            match name.len() {
+                4 if is("host") => once(&mut framing.host, value, "several host headers")?,
+                6 if is("expect") => framing.expect = Some(value),
+                7 if is("upgrade") => framing.websocket |= has(value, "websocket"),
+                10 if is("connection") => {
+                    framing.close |= has(value, "close");
+                    framing.keep_alive |= has(value, "keep-alive");
+                    framing.upgrade |= has(value, "upgrade");
+                }
+                14 if is("content-length") => {
+                    once(&mut framing.length, value, "several content-length headers")?;
+                }
+                17 if is("transfer-encoding") => {
+                    once(&mut framing.coding, value, "several transfer-encoding headers")?;
+                }
+                _ => {}
+            }
+        }
+        Ok(framing)
+    }
+
+    /// RFC 9112, 3.2: one `Host` in HTTP/1.1, at most one in HTTP/1.0, and it names a host.
+    fn check_host(&self, minor_version: u8) -> Result<(), HttpError> {
+        match self.host {
+            None if minor_version == 1 => Err(HttpError::new(400, "no host header")),
+            Some(host) if !host.bytes().all(is_host_byte) => {
+                Err(HttpError::new(400, "bad host header"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// RFC 9112, 6.3, where it leaves a choice the strict way.
+    fn body(&self, minor_version: u8) -> Result<BodyLength, HttpError> {
+        match (self.coding, self.length) {
+            (None, None) => Ok(BodyLength::None),
+            (None, Some(text)) => parse_length(text).map(BodyLength::Bytes),
             (Some(_), Some(_)) => {
-                return Err(HttpError::new(400, "both content-length and transfer-encoding"));
+                Err(HttpError::new(400, "both content-length and transfer-encoding"))
             }
             (Some(_), None) if minor_version == 0 => {
-                return Err(HttpError::new(400, "transfer-encoding in HTTP/1.0"));
+                Err(HttpError::new(400, "transfer-encoding in HTTP/1.0"))
             }
-            (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => BodyLength::Chunked,
-            (Some(_), None) => return Err(HttpError::new(501, "unknown transfer coding")),
-        };
-        let close = headers.has_token("connection", "close");
-        let keep_alive = minor_version == 1 || headers.has_token("connection", "keep-alive");
-        Ok(Self {
-            body,
-            keep_alive: keep_alive && !close,
-            expect_continue: expects_continue(headers, minor_version)?,
-            upgrade: headers.has_token("connection", "upgrade"),
-        })
+            (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => {
+                Ok(BodyLength::Chunked)
+            }
+            (Some(_), None) => Err(HttpError::new(501, "unknown transfer coding")),
+        }
+    }
+
+    /// RFC 9110, 10.1.1: an expectation in HTTP/1.0 is ignored.
+    fn expects_continue(&self, minor_version: u8) -> Result<bool, HttpError> {
+        match self.expect {
+            Some(_) if minor_version == 0 => Ok(false),
+            Some(value) if value.eq_ignore_ascii_case("100-continue") => Ok(true),
+            Some(_) => Err(HttpError::new(417, "unknown expectation")),
+            None => Ok(false),
+        }
     }
 }
 
-/// RFC 9112, 3.2: exactly one `Host` in HTTP/1.1, at most one in HTTP/1.0, and it names a host.
-fn check_host(headers: &Headers<'_>, minor_version: u8) -> Result<(), HttpError> {
-    let host = headers.single("host").map_err(|()| HttpError::new(400, "several host headers"))?;
-    match host {
-        None if minor_version == 1 => Err(HttpError::new(400, "no host header")),
-        Some(host) if host.bytes().any(|byte| !is_host_byte(byte)) => {
-            Err(HttpError::new(400, "bad host header"))
-        }
-        _ => Ok(()),
+/// Stores the value of a header that may come once.
+fn once<'a>(
+    slot: &mut Option<&'a str>,
+    value: &'a str,
+    repeated: &'static str,
+) -> Result<(), HttpError> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(HttpError::new(400, repeated)),
     }
+}
+
+/// Whether the comma list `value` has `token`.
+fn has(value: &str, token: &str) -> bool {
+    headers::elements(value).any(|element| element.eq_ignore_ascii_case(token))
 }
 
 fn is_host_byte(byte: u8) -> bool {
@@ -196,13 +241,4 @@ fn parse_length(text: &str) -> Result<u64, HttpError> {
         return Err(HttpError::new(400, "bad content-length"));
     }
     text.parse().map_err(|_| HttpError::new(400, "bad content-length"))
-}
-
-fn expects_continue(headers: &Headers<'_>, minor_version: u8) -> Result<bool, HttpError> {
-    match headers.get("expect") {
-        Some(_) if minor_version == 0 => Ok(false),
-        Some(value) if value.eq_ignore_ascii_case("100-continue") => Ok(true),
-        Some(_) => Err(HttpError::new(417, "unknown expectation")),
-        None => Ok(false),
-    }
 }

@@ -51,14 +51,19 @@ impl<'a> Headers<'a> {
 
     /// Elements of the comma lists (RFC 9110, 5.6.1) under `name`, empty elements left out.
     pub fn list<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
-        self.all(name)
-            .flat_map(|value| value.split(','))
-            .map(|element| element.trim_matches([' ', '\t']))
-            .filter(|element| !element.is_empty())
+        self.all(name).flat_map(elements)
     }
 
     /// Whether a comma list under `name` has `token`; the case of both does not matter.
     pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.list(name).any(|element| element.eq_ignore_ascii_case(token))
     }
+}
+
+/// Elements of one comma list, without blanks around them, empty ones left out.
+pub(super) fn elements(value: &str) -> impl Iterator<Item = &str> {
+    value
+        .split(',')
+        .map(|element| element.trim_matches([' ', '\t']))
+        .filter(|element| !element.is_empty())
 }

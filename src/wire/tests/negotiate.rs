@@ -95,11 +95,10 @@ fn answer(offer: &str, preference: &Preference) -> String {
     let Some(agreed) = upgrade(&head).unwrap().deflate(preference) else { return "-".into() };
     let mut value = String::new();
     agreed.write_parameters(&mut value);
-    let short = value
+    value
         .replace("permessage-deflate", "pmd")
         .replace("_no_context_takeover", "_nct")
-        .replace("_max_window_bits", "_mwb");
-    short
+        .replace("_max_window_bits", "_mwb")
 }
 
 #[test]

@@ -2,12 +2,13 @@
 //!
 //! Method: one inflater and one deflater for each window size serve all connections of a shard
 //! whose peers drop their context after each message; a message is then compressed once for all
-//! its receivers. Connections that keep a context own a [`Deflater`], and their decoder an inflater.
+//! its receivers. Connections that keep a context own a [`Deflater`], their decoder an inflater.
 //!
 //! Invariants: output never passes the limit it was given; a shared state is reset before each
 //! message, so nothing of one connection shows in another.
 //!
-//! Cost: about 40 KiB for the shared inflater, 25-270 KiB for a deflater by window size.
+//! Cost: zlib-rs takes about 40 KiB for an inflater whatever its window, and 240 KiB (window of 9
+//! bits) to 370 KiB (15 bits) for a deflater, whose reset clears 128 KiB, some microseconds.
 
 pub use super::negotiate::{Agreed, Preference};
 

@@ -14,13 +14,21 @@ pub fn apply(bytes: &mut [u8], key: [u8; 4]) {
     let mut steps = bytes.chunks_exact_mut(STEP);
     for step in &mut steps {
         for eight in step.chunks_exact_mut(8) {
-            if let Ok(eight) = <&mut [u8; 8]>::try_from(eight) {
-                *eight = (u64::from_ne_bytes(*eight) ^ wide).to_ne_bytes();
-            }
+            apply_eight(eight, wide);
         }
     }
-    for (byte, key) in steps.into_remainder().iter_mut().zip(key.iter().cycle()) {
+    let mut eights = steps.into_remainder().chunks_exact_mut(8);
+    for eight in &mut eights {
+        apply_eight(eight, wide);
+    }
+    for (byte, key) in eights.into_remainder().iter_mut().zip(wide.to_ne_bytes()) {
         *byte ^= key;
+    }
+}
+
+fn apply_eight(eight: &mut [u8], wide: u64) {
+    if let Ok(eight) = <&mut [u8; 8]>::try_from(eight) {
+        *eight = (u64::from_ne_bytes(*eight) ^ wide).to_ne_bytes();
     }
 }
 
