@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::Corruption;
 use super::batch::RecordRef;
 use super::disk::Map;
-use super::format::{Fault, SEGMENT_HEADER_BYTES};
+use super::format::{Fault, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, record_bytes};
 use super::scan::{record_at, resync};
 use super::stored::{self, Stored};
 use crate::model::record::{Offset, Record};
@@ -136,15 +136,9 @@ impl SegmentView {
     }
 
     /// The next header at or behind `at`, without looking at archives.
-    fn header_from(
-        &self,
-        data: &[u8],
-        at: usize,
-    ) -> Option<(usize, super::format::RecordHeader, usize)> {
+    fn header_from(&self, data: &[u8], at: usize) -> Option<(usize, RecordHeader, usize)> {
         let at = self.past_holes(at);
-        let header = data
-            .get(at..)
-            .and_then(|rest| super::format::RecordHeader::decode(rest, self.seed).ok());
+        let header = data.get(at..).and_then(|rest| RecordHeader::decode(rest, self.seed).ok());
         let (at, header) = match header {
             Some(header) => (at, header),
             None if at >= data.len() => return None,
@@ -153,13 +147,18 @@ impl SegmentView {
                 (at, record_at(data, at, self.seed).ok()?.header)
             }
         };
-        let next = at + super::format::record_bytes(header.payload_bytes as usize);
+        let next = at + record_bytes(header.payload_bytes as usize);
         Some((at, header, next))
     }
 
-    fn past_holes(&self, at: usize) -> usize {
-        let hole = self.holes.iter().find(|hole| hole.contains(&at));
-        hole.map_or(at, |hole| hole.end)
+    fn past_holes(&self, mut at: usize) -> usize {
+        // One hole may begin where another ends.
+        for hole in &self.holes {
+            if hole.contains(&at) {
+                at = hole.end;
+            }
+        }
+        at
     }
 }
 
@@ -403,8 +402,8 @@ impl Chunk {
         let data = segment.map(SegmentView::data).unwrap_or_default();
         self.found.iter().filter_map(move |(offset, at)| {
             let rest = data.get(*at as usize..)?;
-            let header = super::format::RecordHeader::decode_unchecked(rest)?;
-            let start = super::format::RECORD_HEADER_BYTES;
+            let header = RecordHeader::decode_unchecked(rest)?;
+            let start = RECORD_HEADER_BYTES;
             let payload = rest.get(start..start + header.payload_bytes as usize)?;
             Some((*offset, stored::decode(header.kind, header.time, payload).ok()?))
         })
