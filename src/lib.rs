@@ -15,7 +15,7 @@ pub mod query;
 pub mod config;
 pub mod log;
 //subs
-//broker
+pub mod broker;
 pub mod fanout;
 pub mod proto;
 //admin

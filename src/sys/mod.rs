@@ -10,6 +10,7 @@
 pub mod clock;
 pub mod files;
 pub mod host;
+pub mod map;
 pub mod net;
 pub mod notify;
 pub mod ring;

@@ -1,0 +1,401 @@
+//! A partition as its owner thread writes it.
+//!
+//! Method: appends of a turn are encoded into one buffer; the turn's end freezes it and places it
+//! into the active segment ([`place`]); completions move the watermarks ([`commit`]); a failure
+//! abandons the segment and places again what is not acknowledged ([`fail`]); full segments are
+//! sealed and old ones unlinked ([`retain`]).
+//!
+//! Invariants: pieces are placed, published and acknowledged in order of offset; what is not
+//! acknowledged stays in memory; a byte of a segment is written at most once. Cost: an append copies
+//! its content once; a turn makes one write, and under group durability one sync for each group.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ahash::AHashMap;
+
+use super::batch::{self, Batch, Builder, Stamp};
+use super::disk::{Disk, Done, FileId, Map, Tag, Ticket};
+use super::format::seed_of;
+use super::stored::Stored;
+use super::view::{PartitionView, SegmentView};
+use super::watermark::Watermarks;
+use super::{Durability, Event, Refusal, Settings, SpaceState};
+use crate::limits::RECORD_BYTES_MAX;
+use crate::model::record::{Offset, Record, TimeNs};
+
+mod commit;
+mod fail;
+mod open;
+mod place;
+mod retain;
+
+pub use retain::Retention;
+
+/// Offsets that an append got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Of its first record.
+    pub first: Offset,
+    /// Of its last record.
+    pub last: Offset,
+}
+
+/// Part of a batch, or (without one) offsets that were given out and then failed.
+#[derive(Clone, Debug)]
+struct Piece {
+    batch: Option<Arc<Batch>>,
+    records: Range<usize>,
+    /// One more than its last offset.
+    end: Offset,
+}
+
+impl Piece {
+    fn bytes(&self) -> Range<usize> {
+        let batch = self.batch.as_ref();
+        batch.map_or(0..0, |it| it.start(self.records.start)..it.start(self.records.end))
+    }
+
+    fn first(&self) -> Offset {
+        let first = |it: &Arc<Batch>| it.first() + self.records.start as u64;
+        self.batch.as_ref().map_or(self.end, first)
+    }
+}
+
+/// A piece that has its place in a segment.
+#[derive(Debug)]
+struct Placed {
+    piece: Piece,
+    /// Sequence of the segment.
+    segment: u64,
+    /// Position behind the segment header.
+    at: usize,
+    writes_left: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Takes records.
+    Active,
+    /// Takes no more; its pieces are still under way.
+    Retired,
+    /// Being sealed.
+    Sealing,
+    /// Written no more.
+    Closed,
+}
+
+#[derive(Debug)]
+struct Segment {
+    sequence: u64,
+    path: PathBuf,
+    /// Open while it is written.
+    file: Option<FileId>,
+    file_bytes: u64,
+    stage: Stage,
+    base: Offset,
+    valid_end: Offset,
+    end: Offset,
+    records: u64,
+    first_time: TimeNs,
+    last_time: TimeNs,
+    /// Behind the last published record, counted from behind the segment header.
+    data_end: usize,
+    /// Behind the last placed record.
+    position: usize,
+    epoch: u32,
+    /// A sync of it failed, or recovery found damage: it never gets a footer.
+    unsound: bool,
+    last_index: Option<usize>,
+    view: Arc<SegmentView>,
+}
+
+/// The next segment's file.
+#[derive(Debug)]
+enum Spare {
+    None,
+    Preparing { sequence: u64, bytes: u64 },
+    Ready { file: FileId, map: Map, sequence: u64, bytes: u64 },
+}
+
+/// The epoch is durable before the first append of an opened partition is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    Closed,
+    Opening,
+    Open,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Good,
+    /// After a failure, until everything below this offset is acknowledged.
+    Again(Offset),
+    ReadOnly,
+}
+
+#[derive(Debug)]
+struct Commit {
+    /// How many pieces from the front.
+    pieces: usize,
+    syncs_left: usize,
+}
+
+/// What a ticket of ours was for.
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Write { piece: u64, bytes: usize },
+    CommitSync { segment: u64 },
+    GateWrite { bytes: usize },
+    GateSync,
+    RecoverySync { segment: u64 },
+    SealSync { segment: u64 },
+    SealFooter { segment: u64 },
+    Prepare,
+    Remove,
+}
+
+/// One partition, on its owner's thread.
+#[derive(Debug)]
+pub struct Partition {
+    dir: PathBuf,
+    identity: u64,
+    tag: Tag,
+    settings: Settings,
+    stamp: Stamp,
+    builder: Builder,
+    pool: Vec<u8>,
+    waiting: VecDeque<Piece>,
+    placed: VecDeque<Placed>,
+    /// Number of the front of `placed`, counted since opening.
+    front: u64,
+    /// How many of `placed`, from the front, are published.
+    published: usize,
+    unacknowledged: usize,
+    segments: VecDeque<Segment>,
+    spare: Spare,
+    next_sequence: u64,
+    next_bytes: u64,
+    /// The last preparation failed: the next one waits until it is needed.
+    spare_failed: bool,
+    /// Writes of a new segment's header that the next piece has to wait for.
+    header_writes: u32,
+    gate: Gate,
+    commit: Option<Commit>,
+    ops: AHashMap<Ticket, Op>,
+    health: Health,
+    full: bool,
+    space: SpaceState,
+    marks: Watermarks,
+    /// Set by a failure: where earlier segments end as far as the next one is concerned.
+    valid_end: Option<Offset>,
+    start: Offset,
+    /// What was found when opening ends here; it is void in no case.
+    recovered_end: Offset,
+    /// A sync of it failed: it is not served as durable.
+    recovery_failed: bool,
+    view: Arc<PartitionView>,
+}
+
+impl Partition {
+    /// Appends records as one: after a crash all of them are there, or none.
+    ///
+    /// They get the next offsets; nothing is written before [`Self::seal_turn`].
+    ///
+    /// # Errors
+    /// A refusal; nothing was appended.
+    pub fn append(&mut self, records: &[Record<'_>]) -> Result<Appended, Refusal> {
+        let items = records.iter().map(|record| (record.time, Stored::Record(*record)));
+        self.append_stored(items)
+    }
+
+    pub(super) fn append_stored<'a>(
+        &mut self,
+        items: impl ExactSizeIterator<Item = (TimeNs, Stored<'a>)> + Clone,
+    ) -> Result<Appended, Refusal> {
+        if self.health == Health::ReadOnly {
+            return Err(Refusal::ReadOnly);
+        }
+        if self.full || self.space == SpaceState::Critical {
+            return Err(Refusal::Full);
+        }
+        let (count, mut bytes) = (items.len() as u64, 0);
+        for (_, stored) in items.clone() {
+            let content = stored.content_bytes();
+            if content > RECORD_BYTES_MAX {
+                return Err(Refusal::Size);
+            }
+            bytes += super::format::record_bytes(content + batch::ARCHIVE_EXTRA_BYTES);
+        }
+        // A single append may be as large as all that may wait, when nothing else does.
+        let limit = self.settings.unacknowledged_bytes_max;
+        let room = limit.saturating_sub(self.unacknowledged + self.builder.bytes_len());
+        let alone = self.unacknowledged == 0 && self.builder.is_empty();
+        let slack = if alone { limit / 2 } else { 0 };
+        if count == 0 || bytes > limit + limit / 2 {
+            return Err(Refusal::Size);
+        }
+        if bytes > room + slack {
+            return Err(Refusal::Busy);
+        }
+        let first = self.marks.appended();
+        if !self.builder.push(self.stamp, first, items) {
+            return Err(Refusal::Size);
+        }
+        self.marks.append(count);
+        Ok(Appended { first, last: first + count - 1 })
+    }
+
+    /// Ends the turn: freezes what was appended, gives it to the disk, and returns it for live
+    /// delivery; `None` if there was nothing.
+    pub fn seal_turn(
+        &mut self,
+        disk: &mut dyn Disk,
+        events: &mut Vec<Event>,
+    ) -> Option<Arc<Batch>> {
+        if self.builder.is_empty() {
+            return None;
+        }
+        let batch = self.builder.freeze(std::mem::take(&mut self.pool));
+        self.unacknowledged += batch.bytes_len();
+        let end = batch.first() + batch.len() as u64;
+        let piece = Piece { batch: Some(Arc::clone(&batch)), records: 0..batch.len(), end };
+        self.waiting.push_back(piece);
+        self.pump(disk, events);
+        Some(batch)
+    }
+
+    /// Takes a completion; `false` if it is not one of this partition's.
+    pub fn on_done(&mut self, disk: &mut dyn Disk, done: &Done, events: &mut Vec<Event>) -> bool {
+        let Some(op) = self.ops.remove(&done.ticket) else { return done.tag == self.tag };
+        let outcome = match (op, &done.result) {
+            (_, Err(error)) => Err(error.kind()),
+            (Op::Write { bytes, .. } | Op::GateWrite { bytes }, Ok(written))
+                if *written < bytes =>
+            {
+                Err(io::ErrorKind::WriteZero)
+            }
+            _ => Ok(()),
+        };
+        self.on_op(disk, op, outcome, events);
+        self.pump(disk, events);
+        true
+    }
+
+    /// Tells how much space the disk has; `Ok` and `Low` end the refusals of a full disk.
+    pub fn set_space(&mut self, space: SpaceState) {
+        self.space = space;
+        self.full &= space == SpaceState::Critical;
+    }
+
+    /// Whether operations of this partition are under way or must still be made.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.ops.is_empty() && self.builder.is_empty() && self.waiting.is_empty()
+    }
+
+    /// The three ends.
+    #[must_use]
+    pub fn watermarks(&self) -> Watermarks {
+        self.marks
+    }
+
+    /// One more than the last acknowledged offset.
+    #[must_use]
+    pub fn acknowledged(&self) -> Offset {
+        match self.settings.durability {
+            Durability::Os => self.marks.written(),
+            Durability::Group => self.marks.synced(),
+        }
+    }
+
+    /// Offset of the first record that is retained.
+    #[must_use]
+    pub fn start(&self) -> Offset {
+        self.start
+    }
+
+    /// Bytes of records in all segments.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|it| it.data_end as u64).sum()
+    }
+
+    /// Whether a second failure ended writing.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.health == Health::ReadOnly
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What readers share.
+    #[must_use]
+    pub fn view(&self) -> &Arc<PartitionView> {
+        &self.view
+    }
+
+    /// Where the records end that must not be written again.
+    fn kept_end(&self) -> Offset {
+        self.acknowledged().max(self.recovered_end)
+    }
+
+    fn segment_mut(&mut self, sequence: u64) -> Option<&mut Segment> {
+        self.segments.iter_mut().rev().find(|it| it.sequence == sequence)
+    }
+
+    fn active(&mut self) -> Option<&mut Segment> {
+        self.segments.back_mut().filter(|it| it.stage == Stage::Active)
+    }
+
+    fn publish_ends(&self) {
+        self.view.set_ends(self.marks.written(), self.acknowledged());
+    }
+
+    fn publish_segments(&self) {
+        self.view.set_segments(self.segments.iter().map(|it| Arc::clone(&it.view)).collect());
+    }
+}
+
+/// A partition that holds nothing yet.
+fn empty(dir: &Path, identity: u64, tag: Tag, settings: Settings) -> Partition {
+    Partition {
+        dir: dir.into(),
+        identity,
+        tag,
+        settings,
+        stamp: Stamp { seed: seed_of(identity), epoch: 1 },
+        builder: Builder::default(),
+        pool: Vec::new(),
+        waiting: VecDeque::new(),
+        placed: VecDeque::new(),
+        front: 0,
+        published: 0,
+        unacknowledged: 0,
+        segments: VecDeque::new(),
+        spare: Spare::None,
+        next_sequence: 0,
+        next_bytes: settings.segment_bytes_min,
+        spare_failed: false,
+        header_writes: 0,
+        gate: Gate::Closed,
+        commit: None,
+        ops: AHashMap::new(),
+        health: Health::Good,
+        full: false,
+        space: SpaceState::Ok,
+        marks: Watermarks::default(),
+        valid_end: None,
+        start: 0,
+        recovered_end: 0,
+        recovery_failed: false,
+        view: PartitionView::new(0, 0, 0),
+    }
+}

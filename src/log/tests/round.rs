@@ -1,0 +1,175 @@
+//! What is appended is read again: live, through the maps, after opening again, within retention.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::log::disk::memory::MemoryDisk;
+use crate::log::partition::Retention;
+use crate::log::{RecordRef, SpaceState};
+
+fn expected(range: std::ops::Range<u64>) -> Vec<(Offset, String)> {
+    range.map(|number| (number, text(number))).collect()
+}
+
+fn filled(durability: Durability, count: u64, seed: u64) -> Driver<MemoryDisk> {
+    let (mut it, _) = Driver::open(MemoryDisk::new(seed), small(durability)).expect("open");
+    for number in 0..count {
+        assert_eq!(it.append(&text(number)), Ok(number));
+        if number % 3 == 0 {
+            it.turn();
+        }
+    }
+    it.settle();
+    it
+}
+
+#[test]
+fn appended_is_read_over_many_segments() {
+    for durability in [Durability::Os, Durability::Group] {
+        for seed in 0..20 {
+            let it = filled(durability, 200, seed);
+            assert_eq!(it.acknowledged, 200);
+            assert_eq!(it.read(), expected(0..200));
+            assert_eq!(read(it.log.view(), UpTo::Acknowledged), expected(0..200));
+        }
+    }
+}
+
+#[test]
+fn every_body_comes_back_as_it_was() {
+    let frame = |binary, bytes, context, event| Body::Frame { binary, bytes, context, event };
+    let bodies = [
+        Body::Json(b"{}"),
+        Body::Json(b""),
+        frame(true, &[0, 255, 7], b"{\"a\":1}", b""),
+        frame(false, b"text", b"", b"open"),
+        Body::Lifecycle { json: b"{\"t\":1}", context: b"{}" },
+    ];
+    let records: Vec<Record<'_>> = (0..)
+        .zip(bodies)
+        .map(|(n, body)| Record { time: n - 2, producer: u64::MAX - n as u64, body })
+        .collect();
+    let (mut it, _) = Driver::open(MemoryDisk::new(1), small(Durability::Group)).expect("open");
+    it.log.append(&records).expect("append");
+    let batch = it.log.seal_turn(&mut it.disk, &mut it.events).expect("a batch");
+    assert!(batch.iter().map(|(_, record)| record).eq(records.iter().copied()));
+    let live = RecordRef::Batch(Arc::clone(&batch), 2);
+    assert_eq!(live.get(), Some((2, records[2])));
+    it.settle();
+    let mut cursor = Cursor::new(Arc::clone(it.log.view()), 0);
+    let chunk = cursor.next_batch(1 << 20, UpTo::Acknowledged).expect("a chunk");
+    assert!(chunk.iter().map(|(_, record)| record).eq(records.iter().copied()));
+    let kept: Vec<RecordRef> = chunk.refs().map(|(_, it)| it).collect();
+    drop((it, cursor));
+    assert_eq!(kept[4].get(), Some((4, records[4])));
+}
+
+#[test]
+fn opening_again_goes_on_where_it_ended() {
+    for durability in [Durability::Os, Durability::Group] {
+        for count in [0, 1, 5, 30, 31, 32, 33, 120] {
+            let it = filled(durability, count, count);
+            let disk = it.disk.killed(1);
+            let (mut it, report) = Driver::open(disk, small(durability)).expect("open");
+            assert_eq!(report.records, count, "{report:?}");
+            assert_eq!((report.damage.len(), report.gaps.len()), (0, 0), "{report:?}");
+            assert_eq!(it.read(), expected(0..count));
+            it.settle();
+            for number in count..count + 40 {
+                assert_eq!(it.append(&text(number)), Ok(number));
+            }
+            it.settle();
+            assert_eq!(it.acknowledged, count + 40);
+            assert_eq!(it.read(), expected(0..count + 40));
+            let (it, _) = Driver::open(it.disk.killed(2), small(durability)).expect("open");
+            assert_eq!(it.read(), expected(0..count + 40));
+        }
+    }
+}
+
+#[test]
+fn a_record_larger_than_a_segment_gets_its_own() {
+    let (mut it, _) = Driver::open(MemoryDisk::new(1), small(Durability::Group)).expect("open");
+    let large = "y".repeat(40 << 10);
+    for number in 0..6 {
+        let text = if number % 2 == 0 { large.as_str() } else { "small" };
+        assert_eq!(it.append(text), Ok(number));
+        it.settle();
+    }
+    assert_eq!(it.read().len(), 6);
+    assert_eq!(it.append(&"z".repeat(200 << 10)), Err(Refusal::Size));
+    let (it, report) = Driver::open(it.disk.killed(2), small(Durability::Group)).expect("open");
+    assert_eq!((it.read().len(), report.damage.len()), (6, 0));
+}
+
+#[test]
+fn appends_that_wait_are_bounded() {
+    let (mut it, _) = Driver::open(MemoryDisk::new(1), small(Durability::Os)).expect("open");
+    let mut taken = 0;
+    while it.append(&text(taken)).is_ok() {
+        taken += 1;
+        it.log.seal_turn(&mut it.disk, &mut it.events);
+    }
+    assert_eq!(it.append(&text(taken)), Err(Refusal::Busy));
+    it.settle();
+    assert_eq!(it.append(&text(taken)), Ok(taken));
+    it.settle();
+    assert_eq!(it.read(), expected(0..taken + 1));
+}
+
+#[test]
+fn retention_by_count_is_exact() {
+    let mut it = filled(Durability::Group, 150, 3);
+    let keep = Retention { records: Some(37), ..Retention::default() };
+    for number in 150..260 {
+        it.append(&text(number)).expect("append");
+        it.settle();
+        it.log.retain(&mut it.disk, &keep, 0);
+        assert_eq!(it.read(), expected(number - 36..number + 1));
+    }
+    it.settle();
+    assert!(it.disk.contents().len() < 10, "old segments stay");
+    let mut late = Cursor::new(Arc::clone(it.log.view()), 100);
+    let chunk = late.next_batch(10, UpTo::Written).expect("a chunk");
+    assert_eq!(chunk.skipped(), 123);
+    let (it, _) = Driver::open(it.disk.killed(1), small(Durability::Group)).expect("open");
+    assert!(it.read().ends_with(&expected(223..260)));
+}
+
+#[test]
+fn retention_by_bytes_and_age_unlinks_whole_segments() {
+    let mut it = filled(Durability::Os, 300, 3);
+    let bytes = it.log.bytes();
+    let keep = Retention { bytes: Some(bytes / 2), ..Retention::default() };
+    assert!(it.log.retain(&mut it.disk, &keep, 0) > 0);
+    assert!(it.log.bytes() <= bytes / 2);
+    assert_eq!(it.read(), expected(it.log.start()..300));
+    assert!(it.log.trim_oldest_segment(&mut it.disk) > 0);
+    let keep = Retention { age_ns: Some(10), ..Retention::default() };
+    assert_eq!(it.log.retain(&mut it.disk, &keep, 15), 0);
+    assert!(it.log.retain(&mut it.disk, &keep, 16) > 0);
+    assert_eq!(it.read(), []);
+    assert_eq!(it.append("next"), Ok(300));
+    it.settle();
+    assert_eq!(it.read().len(), 1);
+}
+
+#[test]
+fn space_states_refuse_and_allow() {
+    let mut it = filled(Durability::Group, 3, 3);
+    it.log.set_space(SpaceState::Critical);
+    assert_eq!(it.append("a"), Err(Refusal::Full));
+    it.log.set_space(SpaceState::Low);
+    assert_eq!(it.append("a"), Ok(3));
+}
+
+#[test]
+fn deleting_removes_all_files() {
+    let mut it = filled(Durability::Group, 100, 3);
+    it.log.delete(&mut it.disk).expect("delete");
+    let mut done = Vec::new();
+    while it.disk.pending() > 0 {
+        it.disk.poll(&mut done);
+    }
+    assert_eq!(it.disk.contents(), []);
+}
