@@ -14,11 +14,11 @@ pub mod wire;
 pub mod query;
 pub mod config;
 pub mod log;
-//subs
+pub mod subs;
 pub mod broker;
 pub mod fanout;
 pub mod proto;
-//admin
-//shard
+pub mod admin;
+pub mod shard;
 //cli
 //boot

@@ -148,6 +148,8 @@ pub struct Config {
     pub disk_critical_bytes: u64,
     /// A WebSocket echo on the admin port.
     pub debug_echo: bool,
+    /// `/debug/stall` on the admin port stops a shard, to try the guard against stalls.
+    pub debug_stall: bool,
     /// Who may do what; empty: everything is open.
     pub users: Vec<User>,
 }
@@ -198,6 +200,7 @@ impl Default for Config {
             disk_low_percent: 5,
             disk_critical_bytes: 64 << 20,
             debug_echo: false,
+            debug_stall: false,
             users: Vec::new(),
         }
     }

@@ -115,13 +115,6 @@ pub enum Command {
         /// What.
         call: ClientCall,
     },
-    /// Sends a frame to all clients of a channel.
-    Publish {
-        /// Which.
-        channel: Arc<str>,
-        /// What.
-        frame: Arc<ClientFrame>,
-    },
     /// Who is in a channel.
     Presence {
         /// Which.

@@ -1,7 +1,7 @@
 //! What a session is given and what it must do.
 
 use crate::config::{Access, Config, User};
-use crate::fanout::Outbox;
+use crate::fanout::{Outbox, Palette};
 use crate::model::command::{ClientId, Command};
 use crate::model::event::Event;
 use crate::model::name::TopicName;
@@ -122,6 +122,22 @@ pub trait Intake {
     fn gauge(&self, gauge: Gauge) -> u64;
     /// The metrics page.
     fn metrics_page(&self) -> String;
+    /// Why the appliance is not ready, if it is not.
+    fn trouble(&self) -> Option<&'static str>;
+    /// Sends a frame to all clients of a channel. `Some`: how many outboxes took it and how many did
+    /// not; `None`: other shards have members too, and a reply will say.
+    fn publish(
+        &mut self,
+        channel: &str,
+        binary: bool,
+        bytes: &[u8],
+        palette: &mut Palette,
+    ) -> Option<(u64, u64)>;
+    /// Pings the peer after so many milliseconds of silence, and drops it after three times that; 0:
+    /// never.
+    fn set_ping(&mut self, ms: u64);
+    /// Stops this shard for good, to try the guard against stalls (`debug.stall`).
+    fn stall(&mut self);
     /// Adds to a counter of the metrics page.
     fn count(&mut self, what: Count);
 }

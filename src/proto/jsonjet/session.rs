@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// Names the `data` encoding among those that a palette shares.
 const DATA_ENCODING: u8 = 1;
 
+/// Silence after which a peer is pinged, so that a dead one is found.
+const PING_MS: u64 = 30_000;
+
 /// A subscription of this connection.
 #[derive(Debug)]
 pub(super) struct Subscription {
@@ -312,6 +315,7 @@ fn failed(envelope: Envelope, text: &str, request: &[u8]) -> Vec<u8> {
 impl Session for JsonJet {
     fn on_open(&mut self, _peer: &PeerInfo, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
         intake.set_message_limit(intake.config().limits.message_bytes);
+        intake.set_ping(PING_MS);
         let id = intake.next_number(Counter::Connection);
         let hello = Object::new().text("type", "connected").number("clientId", id);
         out.text(&hello.text("message", "Connected to JSONJet WebSocket").end(b""));

@@ -148,8 +148,12 @@ impl MeshApi {
                 self.send(origin, Kind::Send, Command::Client { client, call }, intake);
             }
             Ask::Publish { channel, frame } => {
-                let command = Command::Publish { channel, frame: Arc::new(frame) };
-                self.send(origin, Kind::Publish, command, intake);
+                match intake.publish(&channel, frame.binary, &frame.bytes, out.palette) {
+                    Some((sent, failed)) => {
+                        self.finish(origin, Ok(counts(sent, failed)), intake, out);
+                    }
+                    None => self.pending.push_back(Pending { origin, kind: Kind::Publish }),
+                }
             }
             Ask::Presence { channel } => {
                 self.send(origin, Kind::Presence, Command::Presence { channel }, intake);
@@ -301,7 +305,7 @@ impl MeshApi {
                 Ok(success())
             }
             (_, Reply::Acknowledged(good, bad) | Reply::Published(good, bad)) => {
-                Ok(format!("{{\"s\":{good},\"f\":{bad}}}").into_bytes())
+                Ok(counts(good, bad))
             }
             (_, Reply::Present(count, clients)) => {
                 let ids: Vec<String> = clients.iter().map(|id| format!("\"{id}\"")).collect();
@@ -318,6 +322,10 @@ impl MeshApi {
             _ => Ok(success()),
         }
     }
+}
+
+fn counts(good: u64, bad: u64) -> Vec<u8> {
+    format!("{{\"s\":{good},\"f\":{bad}}}").into_bytes()
 }
 
 fn success() -> Vec<u8> {

@@ -1,0 +1,190 @@
+//! What a shard keeps beside its connections, so that a session can be called while it is changed.
+
+use super::mail::{Mail, Origin, Ticket};
+use super::owner::Owner;
+use super::process::Process;
+use crate::broker::Peer;
+use crate::broker::catalog::Catalog;
+use crate::broker::channels::Channels;
+use crate::broker::clients::{Clients, id_stride};
+use crate::fanout::palette::Span;
+use crate::metrics;
+use crate::model::command::Command;
+use crate::model::event::Reply;
+use crate::model::record::TimeNs;
+use crate::model::topic::{LOG_TOPIC, Topic, TopicId};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Frames for one channel that no other output to a client has come between.
+#[derive(Debug)]
+pub struct Run {
+    /// The channel.
+    pub channel: Arc<str>,
+    /// Its frames.
+    pub span: Span,
+}
+
+/// Mails on their way out of this shard, by destination.
+#[derive(Debug, Default)]
+pub struct Post {
+    /// To this shard itself.
+    pub own: VecDeque<Mail>,
+    others: Vec<VecDeque<Mail>>,
+    waiting: usize,
+}
+
+impl Post {
+    fn new(shards: usize) -> Self {
+        Self { own: VecDeque::new(), others: (0..shards).map(|_| VecDeque::new()).collect(), waiting: 0 }
+    }
+
+    /// Whether mails wait for a full mailbox.
+    #[must_use]
+    pub fn is_delayed(&self) -> bool {
+        self.waiting > 0
+    }
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct Core {
+    /// This shard.
+    pub id: u16,
+    /// What all share.
+    pub process: Arc<Process>,
+    /// Wall clock of this turn.
+    pub now: TimeNs,
+    /// Monotonic milliseconds of this turn.
+    pub now_ms: u64,
+    /// Topics.
+    pub catalog: Catalog,
+    /// The topic of `_log`.
+    pub log_topic: Arc<Topic>,
+    /// Partitions that this shard owns.
+    pub owner: Owner,
+    /// Clients that live here.
+    pub clients: Clients,
+    /// Channels.
+    pub channels: Channels,
+    /// Clients here that take nothing now.
+    pub full_clients: usize,
+    /// Frames for channels that are not handed out yet, in order.
+    pub runs: Vec<Run>,
+    /// Commands of sessions, to be carried out.
+    pub commands: VecDeque<(Peer, u32, Command)>,
+    /// Replies to connections, to be handed over.
+    pub replies: VecDeque<(Origin, Reply)>,
+    /// Mails on their way out.
+    pub post: Post,
+    next_ticket: Ticket,
+    /// Publishes that other shards take part in.
+    pub publishes: Vec<(Ticket, Origin, u64, u64, u32)>,
+}
+
+impl Core {
+    /// An empty one.
+    #[must_use]
+    pub fn new(id: u16, process: Arc<Process>, log_topic: Arc<Topic>, owner: Owner) -> Self {
+        let shards = process.shards();
+        Self {
+            id,
+            process,
+            now: 0,
+            now_ms: 0,
+            catalog: Catalog::default(),
+            log_topic,
+            owner,
+            clients: Clients::default(),
+            channels: Channels::default(),
+            full_clients: 0,
+            runs: Vec::new(),
+            commands: VecDeque::new(),
+            replies: VecDeque::new(),
+            post: Post::new(shards),
+            next_ticket: 0,
+            publishes: Vec::new(),
+        }
+    }
+
+    /// This shard's metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &metrics::Shard {
+        &self.process.metrics[self.id as usize]
+    }
+
+    /// Shards.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.process.shards() as u16
+    }
+
+    /// The shard that owns a topic.
+    #[must_use]
+    pub fn owner_of(&self, topic: TopicId) -> u16 {
+        if topic == LOG_TOPIC { 0 } else { (topic % u32::from(self.shards())) as u16 }
+    }
+
+    /// By what client ids tell their shard.
+    #[must_use]
+    pub fn stride(&self) -> u64 {
+        id_stride(self.process.shards())
+    }
+
+    /// A number for a request of several parts.
+    pub fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    /// Sends a mail; mails to one shard arrive in order.
+    pub fn send(&mut self, to: u16, mail: Mail) {
+        if to == self.id {
+            return self.post.own.push_back(mail);
+        }
+        if let Some(queue) = self.post.others.get_mut(to as usize) {
+            queue.push_back(mail);
+            self.post.waiting += 1;
+        }
+    }
+
+    /// Sends a mail to every other shard; gives their number.
+    pub fn broadcast(&mut self, make: impl Fn() -> Mail) -> usize {
+        let (me, shards) = (self.id, self.shards());
+        (0..shards).filter(|to| *to != me).for_each(|to| self.send(to, make()));
+        usize::from(shards) - 1
+    }
+
+    /// Puts what waits into the mailboxes, as far as it fits.
+    pub fn deliver_post(&mut self) {
+        if self.post.waiting == 0 {
+            return;
+        }
+        let mut waiting = 0;
+        for (to, queue) in self.post.others.iter_mut().enumerate() {
+            while let Some(mail) = queue.pop_front() {
+                if let Err(mail) = self.process.mailboxes[to].post(mail) {
+                    queue.push_front(mail);
+                    break;
+                }
+            }
+            waiting += queue.len();
+        }
+        self.post.waiting = waiting;
+        if waiting > 0 {
+            self.metrics().mail_delayed.add(1);
+        }
+    }
+
+    /// Gives a reply to whoever asked, wherever it lives.
+    pub fn reply(&mut self, to: Origin, reply: Reply) {
+        if to.token.is_none() {
+            return;
+        }
+        if to.peer.shard == self.id {
+            self.replies.push_back((to, reply));
+        } else {
+            self.send(to.peer.shard, Mail::Reply { to, reply });
+        }
+    }
+}

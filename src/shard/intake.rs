@@ -1,0 +1,261 @@
+//! What a session may ask of its shard while it is called: look-ups and appends at once, commands
+//! collected and carried out when it has returned.
+
+use super::conn::{Control, NEVER};
+use super::core::{Core, Run};
+use super::mail::{Mail, Origin, OwnedRecords};
+use crate::config::{Access, Config};
+use crate::fanout::Palette;
+use crate::model::command::{ClientFrame, ClientId, Command};
+use crate::model::event::Reply;
+use crate::model::name::TopicName;
+use crate::model::record::{Body, Record, TimeNs};
+use crate::model::topic::Topic;
+use crate::proto::Intake;
+use crate::proto::contract::{Bound, Count, Counter, Gauge, HttpReply, Pause};
+use crate::wire::http::write_response;
+use crate::wire::ws::Opcode;
+use std::sync::Arc;
+
+/// See the module's page.
+pub struct Desk<'a> {
+    /// The connection's.
+    pub control: &'a mut Control,
+    /// The shard's.
+    pub core: &'a mut Core,
+    /// Where an HTTP answer is written.
+    pub answer: &'a mut Vec<u8>,
+    /// Its front-end.
+    pub front: u8,
+    /// Its address.
+    pub remote: std::net::SocketAddr,
+}
+
+impl Desk<'_> {
+    fn origin(&self, token: Option<u32>) -> Origin {
+        Origin { peer: self.control.peer, token }
+    }
+}
+
+impl Intake for Desk<'_> {
+    fn topic(&self, name: &TopicName) -> Option<Arc<Topic>> {
+        self.core.catalog.find(name).cloned()
+    }
+
+    fn log_topic(&self) -> Arc<Topic> {
+        Arc::clone(&self.core.log_topic)
+    }
+
+    fn topics(&self) -> Vec<Arc<Topic>> {
+        self.core.catalog.iter().cloned().collect()
+    }
+
+    fn config(&self) -> &Config {
+        &self.core.process.config
+    }
+
+    fn access(&self) -> &Access {
+        &self.core.process.access
+    }
+
+    fn now(&self) -> TimeNs {
+        self.core.now
+    }
+
+    fn append(&mut self, topic: &Arc<Topic>, producer: u64, bodies: &[Body<'_>], bound: Bound) {
+        let origin = self.origin(Some(self.control.expect_reply()));
+        let time = self.core.now;
+        let owner = self.core.owner_of(topic.id);
+        if owner != self.core.id {
+            let records = OwnedRecords::new(time, producer, bodies);
+            self.control.pending_bytes += records.bytes_len();
+            return self.core.send(owner, Mail::Append { origin, topic: topic.id, records, bound });
+        }
+        let stopping = self.core.process.stopping.load(std::sync::atomic::Ordering::Relaxed);
+        let result = if let [body] = bodies {
+            let record = [Record { time, producer, body: *body }];
+            self.core.owner.append(origin, topic.id, &record, bound, stopping)
+        } else {
+            let record = |body: &Body<'_>| Record { time, producer, body: *body };
+            let records: Vec<Record<'_>> = bodies.iter().map(record).collect();
+            self.core.owner.append(origin, topic.id, &records, bound, stopping)
+        };
+        match result {
+            Ok(bytes) => self.control.pending_bytes += bytes,
+            Err(refusal) => {
+                self.core.metrics().refused.add(1);
+                self.core.reply(origin, Reply::Refused(refusal));
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        let token = self.control.expect_reply();
+        self.core.commands.push_back((self.control.peer, token, command));
+    }
+
+    fn hold(&mut self) {
+        self.control.hold = true;
+    }
+
+    fn defer(&mut self, reply: Box<[u8]>) {
+        let token = self.control.expect_reply();
+        self.control.resolve(token, Reply::Deferred(reply));
+    }
+
+    fn has_pending(&self) -> bool {
+        self.control.pending() > 0
+    }
+
+    fn log(&mut self, record: Vec<u8>) {
+        self.core.send(0, Mail::Log(record));
+    }
+
+    fn respond(&mut self, reply: &HttpReply<'_>) {
+        let exchange = &mut self.control.exchange;
+        exchange.open = false;
+        write_response(
+            self.answer,
+            reply.status,
+            reply.content_type,
+            reply.headers,
+            reply.body,
+            exchange.keep_alive,
+            exchange.head_only,
+        );
+    }
+
+    fn upgrade(&mut self, subprotocol: Option<&str>) {
+        self.control.exchange.open = false;
+        self.control.exchange.upgrade = true;
+        self.control.subprotocol = subprotocol.map(Into::into);
+    }
+
+    fn register_client(&mut self, path: &str) -> ClientId {
+        let now_ms = (self.core.now / 1_000_000) as u64;
+        let stride = self.core.stride();
+        let id = self.core.process.next_client(now_ms, self.core.id, stride);
+        let client = crate::broker::clients::Client {
+            slot: self.control.peer.slot,
+            path: path.into(),
+            remote: Some(self.remote),
+            since_ms: now_ms,
+            ..Default::default()
+        };
+        self.core.clients.insert(id, client);
+        self.control.client = id;
+        id
+    }
+
+    fn pause_reading(&mut self, pause: Pause) {
+        self.control.paused = pause == Pause::Stop;
+    }
+
+    fn set_deadline(&mut self, in_ms: Option<u64>) {
+        self.control.deadline = in_ms.map_or(NEVER, |ms| self.core.now_ms + ms);
+    }
+
+    fn set_idle_limit(&mut self, ms: u64) {
+        self.control.idle_ms = ms.min(u64::from(u32::MAX)) as u32;
+    }
+
+    fn set_write_limit(&mut self, ms: u64) {
+        self.control.write_ms = ms.min(u64::from(u32::MAX)) as u32;
+    }
+
+    fn set_message_limit(&mut self, bytes: usize) {
+        self.control.message_bytes_max = bytes.min(u32::MAX as usize) as u32;
+    }
+
+    fn next_number(&mut self, counter: Counter) -> u64 {
+        match counter {
+            Counter::Connection => self.core.process.next_connection(),
+        }
+    }
+
+    fn gauge(&self, gauge: Gauge) -> u64 {
+        let process = &self.core.process;
+        match gauge {
+            Gauge::WebSockets => {
+                let of = |m: &crate::metrics::Shard| m.fronts[self.front as usize].websockets.get();
+                process.metrics.iter().map(of).sum()
+            }
+            Gauge::UptimeMs => {
+                (crate::sys::clock::monotonic_ns() - process.started_ns) / 1_000_000
+            }
+        }
+    }
+
+    fn metrics_page(&self) -> String {
+        self.core.process.metrics_page()
+    }
+
+    fn trouble(&self) -> Option<&'static str> {
+        self.core.process.trouble()
+    }
+
+    fn publish(
+        &mut self,
+        channel: &str,
+        binary: bool,
+        bytes: &[u8],
+        palette: &mut Palette,
+    ) -> Option<(u64, u64)> {
+        let full_clients = self.core.full_clients;
+        let Some(found) = self.core.channels.get(channel) else { return Some((0, 0)) };
+        let (members, remote) = (found.members.len() as u64, found.remote);
+        // Counting the full ones walks the members; nobody is full as a rule.
+        let failed = if full_clients == 0 { 0 } else { u64::from(found.full) };
+        let name = match self.core.runs.last() {
+            Some(run) if *run.channel == *channel => None,
+            _ => self.core.channels.name(channel),
+        };
+        if members > 0 {
+            let opcode = if binary { Opcode::Binary } else { Opcode::Text };
+            let span = palette.shared_frame(opcode, bytes);
+            match (name, self.core.runs.last_mut()) {
+                (None, Some(run)) if run.span.extended(span).is_some() => {
+                    run.span = run.span.extended(span).unwrap_or(span);
+                }
+                (None, Some(run)) => {
+                    let channel = Arc::clone(&run.channel);
+                    self.core.runs.push(Run { channel, span });
+                }
+                (Some(channel), _) => self.core.runs.push(Run { channel, span }),
+                (None, None) => {}
+            }
+        }
+        if remote == 0 {
+            return Some((members - failed, failed));
+        }
+        let origin = self.origin(Some(self.control.expect_reply()));
+        let ticket = self.core.ticket();
+        let frame = Arc::new(ClientFrame { binary, bytes: bytes.to_vec() });
+        let channel: Arc<str> = channel.into();
+        let mut left = 0;
+        for shard in (0..self.core.shards()).filter(|shard| remote >> shard & 1 == 1) {
+            let from = self.core.id;
+            let (channel, frame) = (Arc::clone(&channel), Arc::clone(&frame));
+            self.core.send(shard, Mail::Publish { ticket, from, channel, frame });
+            left += 1;
+        }
+        self.core.publishes.push((ticket, origin, members - failed, failed, left));
+        None
+    }
+
+    fn set_ping(&mut self, ms: u64) {
+        self.control.ping_ms = ms.min(u64::from(u32::MAX)) as u32;
+    }
+
+    fn stall(&mut self) {
+        loop {
+            std::thread::park();
+        }
+    }
+
+    fn count(&mut self, what: Count) {
+        match what {
+            Count::MeshMessageRefused => self.core.metrics().mesh_refused.add(1),
+        }
+    }
+}

@@ -1,0 +1,630 @@
+//! The topics that this shard owns: their logs, who wants their records, who waits for an
+//! acknowledgement, and their queues.
+//!
+//! Cost of an append: encoding into the turn's batch, 32 bytes of a waiting entry. Of a turn: one write
+//! for each topic that got records.
+
+use super::mail::{Origin, OwnedRecords};
+use crate::broker::Peer;
+use crate::broker::queue::{Assignment, Queue};
+use crate::config::Config;
+use crate::config::effective::{Durability, QueueFull};
+use crate::log::disk::ring::RingDisk;
+use crate::log::disk::{Disk, Done, Tag};
+use crate::log::position::{Position, PositionFile};
+use crate::log::{self, Batch, Event, Partition, Pipe, Settings, SpaceState};
+use crate::model::record::{Offset, Record};
+use crate::model::refusal::Refusal;
+use crate::model::topic::{Storage, Topic, TopicId};
+use crate::proto::contract::Bound;
+use ahash::AHashMap;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Records that `_log` keeps in memory.
+const LOG_RECORDS_KEPT: usize = 1000;
+
+/// Where a topic's records go.
+#[derive(Debug)]
+pub enum Store {
+    /// A log.
+    Log(Box<Partition>),
+    /// Nowhere, or memory.
+    Pipe(Pipe),
+}
+
+/// An append that waits for its acknowledgement.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    last: Offset,
+    origin: Origin,
+}
+
+/// A queue and what is stored of it.
+#[derive(Debug)]
+pub struct Queued {
+    /// Its state.
+    pub queue: Queue,
+    file: PositionFile,
+    /// Chosen, and told to nobody before the cursor that says so is stored.
+    staged: Vec<Assignment>,
+    saving: Option<(u64, Vec<Assignment>)>,
+}
+
+/// One topic.
+#[derive(Debug)]
+pub struct Owned {
+    /// Which.
+    pub topic: Arc<Topic>,
+    /// Its records.
+    pub store: Store,
+    /// Subscriptions, by shard.
+    pub interest: Vec<u32>,
+    waiting: VecDeque<Waiting>,
+    /// Its queue, if it was ever consumed.
+    pub queued: Option<Box<Queued>>,
+    /// Appends that wait for room in the queue.
+    parked: VecDeque<(Origin, OwnedRecords)>,
+    dirty: bool,
+}
+
+/// What a turn has for others.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Batches to deliver.
+    pub batches: Vec<(TopicId, Arc<Batch>)>,
+    /// Appends that are done.
+    pub done: Vec<(Origin, Result<(), Refusal>)>,
+    /// Queue messages to hand out.
+    pub assigned: Vec<(TopicId, Vec<Assignment>)>,
+    /// Alarms for the journal.
+    pub alarms: Vec<String>,
+    /// Segments poisoned and partitions that have become read-only.
+    pub poisoned: u64,
+    /// See `poisoned`.
+    pub read_only: u64,
+    /// Queue messages that retention dropped unconsumed.
+    pub skipped: u64,
+    /// Records and bytes appended.
+    pub records: u64,
+    /// See `records`.
+    pub bytes: u64,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct Owner {
+    /// The files.
+    pub disk: RingDisk,
+    topics: AHashMap<TopicId, Owned>,
+    dirty: Vec<TopicId>,
+    /// Queues that may have something to hand out.
+    active_queues: Vec<TopicId>,
+    settings: Settings,
+    data_dir: PathBuf,
+    shards: usize,
+    topic_size: u64,
+    full: QueueFull,
+    retention: crate::config::effective::RetentionDefaults,
+    space: SpaceState,
+    events: Vec<Event>,
+}
+
+/// Tags of a topic's log and of its position file.
+fn log_tag(topic: TopicId) -> Tag {
+    Tag(topic * 2)
+}
+
+fn position_tag(topic: TopicId) -> Tag {
+    Tag(topic * 2 + 1)
+}
+
+fn refusal(why: log::Refusal) -> Refusal {
+    match why {
+        log::Refusal::Full => Refusal::StorageFull,
+        log::Refusal::ReadOnly => Refusal::StorageReadOnly,
+        log::Refusal::Busy | log::Refusal::Size => Refusal::Busy,
+    }
+}
+
+impl Owner {
+    /// An empty one.
+    #[must_use]
+    pub fn new(config: &Config, shards: usize) -> Self {
+        let durability = match config.durability {
+            Durability::Os => log::Durability::Os,
+            Durability::Group => log::Durability::Group,
+        };
+        Self {
+            disk: RingDisk::default(),
+            topics: AHashMap::new(),
+            dirty: Vec::new(),
+            active_queues: Vec::new(),
+            settings: Settings::new(durability),
+            data_dir: config.data_dir.clone(),
+            shards,
+            topic_size: config.mesh.topic_size,
+            full: config.mesh.full,
+            retention: config.retention,
+            space: SpaceState::Ok,
+            events: Vec::new(),
+        }
+    }
+
+    /// Settings of logs.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// Takes a topic over: opens and recovers its log.
+    ///
+    /// # Errors
+    /// The directory or a file cannot be opened; damage is no error.
+    pub fn open(&mut self, topic: &Arc<Topic>) -> std::io::Result<log::Report> {
+        let mut report = log::Report::default();
+        let store = match topic.storage {
+            Storage::Memory => Store::Pipe(Pipe::new(LOG_RECORDS_KEPT)),
+            Storage::Pipe => Store::Pipe(Pipe::new(0)),
+            Storage::Log => {
+                let dir = self.data_dir.join("topics").join(topic.id.to_string()).join("p0");
+                let (identity, tag) = (u64::from(topic.id), log_tag(topic.id));
+                let opened = Partition::open(&mut self.disk, &dir, identity, tag, self.settings)?;
+                let (mut partition, found) = opened;
+                partition.set_space(self.space);
+                topic.shared.advance(partition.watermarks().appended(), last_time(&partition));
+                report = found;
+                Store::Log(Box::new(partition))
+            }
+        };
+        let mut owned = Owned {
+            topic: Arc::clone(topic),
+            store,
+            interest: vec![0; self.shards],
+            waiting: VecDeque::new(),
+            queued: None,
+            parked: VecDeque::new(),
+            dirty: false,
+        };
+        if topic.storage == Storage::Log && self.position_path(topic.id).exists() {
+            self.restore_queue(&mut owned)?;
+        }
+        self.topics.insert(topic.id, owned);
+        Ok(report)
+    }
+
+    fn position_path(&self, topic: TopicId) -> PathBuf {
+        self.data_dir.join("positions").join(format!("queue-{topic}.pos"))
+    }
+
+    fn restore_queue(&mut self, owned: &mut Owned) -> std::io::Result<()> {
+        let id = owned.topic.id;
+        let path = self.position_path(id);
+        if let Some(dir) = path.parent() {
+            self.disk.create_dir(dir)?;
+        }
+        let durability = self.settings.durability;
+        let (file, loaded) =
+            PositionFile::open(&mut self.disk, &path, u64::from(id), position_tag(id), durability)?;
+        let queue = match loaded.position {
+            Some(position) => Queue::restore(position.next, position.outstanding),
+            None => Queue::default(),
+        };
+        let queued = Queued { queue, file, staged: Vec::new(), saving: None };
+        owned.queued = Some(Box::new(queued));
+        Ok(())
+    }
+
+    /// Gives a topic up and deletes what it holds. Gives those that wait, and its consumers.
+    pub fn delete(&mut self, topic: TopicId) -> (Vec<Origin>, Vec<Peer>) {
+        let Some(owned) = self.topics.remove(&topic) else { return (Vec::new(), Vec::new()) };
+        let waiting = owned.waiting.iter().map(|w| w.origin);
+        let origins = waiting.chain(owned.parked.iter().map(|(origin, _)| *origin)).collect();
+        let consumers = owned.queued.iter().flat_map(|q| q.queue.consumers()).collect();
+        if let Store::Log(partition) = owned.store {
+            let dir = partition.dir().parent().map(std::path::Path::to_owned);
+            if let Err(error) = partition.delete(&mut self.disk) {
+                tracing::error!(topic, %error, "cannot delete a topic's log; its files stay");
+            }
+            if let Some(dir) = dir {
+                self.disk.remove(log_tag(topic), &dir);
+            }
+        }
+        if let Some(queued) = owned.queued {
+            let path = self.position_path(topic);
+            queued.file.close(&mut self.disk);
+            self.disk.remove(position_tag(topic), &path);
+        }
+        (origins, consumers)
+    }
+
+    /// The topic, if it is owned here.
+    #[must_use]
+    pub fn get(&self, topic: TopicId) -> Option<&Owned> {
+        self.topics.get(&topic)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, topic: TopicId) -> Option<&mut Owned> {
+        self.topics.get_mut(&topic)
+    }
+
+    /// Topics owned.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty()
+    }
+
+    /// Appends records as one; its end comes in an [`Outcome`]. Gives the bytes now under way.
+    ///
+    /// # Errors
+    /// A refusal; nothing was appended.
+    pub fn append(
+        &mut self,
+        origin: Origin,
+        topic: TopicId,
+        records: &[Record<'_>],
+        bound: Bound,
+        stopping: bool,
+    ) -> Result<usize, Refusal> {
+        if stopping {
+            return Err(Refusal::Stopping);
+        }
+        let (topic_size, full) = (self.topic_size, self.full);
+        let owned = self.topics.get_mut(&topic).ok_or(Refusal::UnknownTopic)?;
+        if owned.topic.storage == Storage::Memory {
+            return Err(Refusal::Protected);
+        }
+        if bound == Bound::Queue && owned.is_full(topic_size) {
+            if full == QueueFull::Error {
+                return Err(Refusal::QueueFull);
+            }
+            let (time, producer) = records.first().map_or((0, 0), |r| (r.time, r.producer));
+            let bodies: Vec<_> = records.iter().map(|r| r.body).collect();
+            let parked = OwnedRecords::new(time, producer, &bodies);
+            let bytes = parked.bytes_len();
+            owned.parked.push_back((origin, parked));
+            return Ok(bytes);
+        }
+        let bytes = owned.append(origin, records)?;
+        if !owned.dirty {
+            owned.dirty = true;
+            self.dirty.push(topic);
+        }
+        Ok(bytes)
+    }
+
+    /// Adds a record to `_log`.
+    pub fn append_log(&mut self, record: &Record<'_>) {
+        let topic = crate::model::topic::LOG_TOPIC;
+        let Some(owned) = self.topics.get_mut(&topic) else { return };
+        if let Store::Pipe(pipe) = &mut owned.store
+            && pipe.append(std::slice::from_ref(record)).is_ok()
+            && !owned.dirty
+        {
+            owned.dirty = true;
+            self.dirty.push(topic);
+        }
+    }
+
+    /// Freezes what the turn appended and gives it to the disk.
+    pub fn seal(&mut self, outcome: &mut Outcome) {
+        for topic in std::mem::take(&mut self.dirty) {
+            let Some(owned) = self.topics.get_mut(&topic) else { continue };
+            owned.dirty = false;
+            let batch = match &mut owned.store {
+                Store::Log(partition) => partition.seal_turn(&mut self.disk, &mut self.events),
+                Store::Pipe(pipe) => pipe.seal_turn(),
+            };
+            if let Some(batch) = batch {
+                let next = batch.first() + batch.len() as u64;
+                let time = batch.get(batch.len() - 1).map_or(0, |(_, record)| record.time);
+                owned.topic.shared.advance(next, time);
+                outcome.records += batch.len() as u64;
+                outcome.bytes += batch.bytes_len() as u64;
+                if matches!(owned.store, Store::Pipe(_)) {
+                    outcome.done.extend(owned.waiting.drain(..).map(|w| (w.origin, Ok(()))));
+                }
+                outcome.batches.push((topic, batch));
+            }
+            owned.conclude(&mut self.events, outcome);
+        }
+    }
+
+    /// Takes completions of the disk.
+    pub fn reap(&mut self, done: &mut Vec<Done>, outcome: &mut Outcome) {
+        self.disk.poll(done);
+        for done in done.drain(..) {
+            let topic = done.tag.0 / 2;
+            let Some(owned) = self.topics.get_mut(&topic) else { continue };
+            if done.tag == position_tag(topic) {
+                owned.position_saved(topic, &mut self.disk, &done, outcome);
+                self.active_queues.push(topic);
+                continue;
+            }
+            if let Store::Log(partition) = &mut owned.store {
+                partition.on_done(&mut self.disk, &done, &mut self.events);
+                let records = owned.topic.retention.records.unwrap_or(self.retention.records);
+                if records > 0 {
+                    let keep = log::partition::Retention { records: Some(records), ..Default::default() };
+                    partition.retain(&mut self.disk, &keep, 0);
+                }
+            }
+            owned.conclude(&mut self.events, outcome);
+            if owned.queued.is_some() {
+                self.active_queues.push(topic);
+            }
+        }
+    }
+
+    /// A consumer joins the queue of a topic.
+    ///
+    /// # Errors
+    /// No such topic; it cannot be a queue; its position cannot be opened.
+    pub fn join(&mut self, topic: TopicId, peer: Peer, acknowledge: bool) -> Result<(), Refusal> {
+        let mut owned = self.topics.remove(&topic).ok_or(Refusal::UnknownTopic)?;
+        let mut result = Ok(());
+        if owned.queued.is_none()
+            && matches!(owned.store, Store::Log(_))
+            && let Err(error) = self.restore_queue(&mut owned)
+        {
+            tracing::error!(topic, %error, "cannot open the position of a queue");
+            result = Err(Refusal::StorageReadOnly);
+        }
+        if let Some(queued) = &mut owned.queued
+            && !queued.queue.consumes(peer)
+        {
+            queued.queue.join(peer, acknowledge);
+            self.active_queues.push(topic);
+        }
+        self.topics.insert(topic, owned);
+        result
+    }
+
+    /// A consumer leaves.
+    pub fn leave(&mut self, topic: TopicId, peer: Peer) {
+        if let Some(queued) = self.topics.get_mut(&topic).and_then(|o| o.queued.as_mut())
+            && queued.queue.leave(peer)
+        {
+            // What was chosen for it and not told is free again with the rest.
+            queued.staged.retain(|a| a.consumer != peer);
+            if let Some((_, staged)) = &mut queued.saving {
+                staged.retain(|a| a.consumer != peer);
+            }
+            self.active_queues.push(topic);
+        }
+    }
+
+    /// Says that something of a queue has changed.
+    pub fn touch_queue(&mut self, topic: TopicId) {
+        self.active_queues.push(topic);
+    }
+
+    /// Lets queues that may have something to hand out do so.
+    pub fn run_queues(&mut self, outcome: &mut Outcome) {
+        let mut list = std::mem::take(&mut self.active_queues);
+        list.sort_unstable();
+        list.dedup();
+        for topic in list {
+            let Some(owned) = self.topics.get_mut(&topic) else { continue };
+            owned.run_queue(&mut self.disk, outcome);
+            while !owned.parked.is_empty() && !owned.is_full(self.topic_size) {
+                let Some((origin, records)) = owned.parked.pop_front() else { break };
+                if let Err(why) = owned.append(origin, &records.records()) {
+                    outcome.done.push((origin, Err(why)));
+                } else if !owned.dirty {
+                    owned.dirty = true;
+                    self.dirty.push(topic);
+                }
+            }
+        }
+    }
+
+    /// Whether appends or queues still have something to do before the turn ends.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.dirty.is_empty() || !self.active_queues.is_empty()
+    }
+
+    /// Every second: retention, space, unacknowledged messages.
+    pub fn tick(&mut self, now: i64, now_ms: u64) {
+        let (ids, defaults): (Vec<TopicId>, _) = (self.topics.keys().copied().collect(), self.retention);
+        for id in ids {
+            let Some(owned) = self.topics.get_mut(&id) else { continue };
+            if let Store::Log(partition) = &mut owned.store {
+                let own = owned.topic.retention;
+                let pick = |own: Option<u64>, default: u64| own.or(Some(default)).filter(|n| *n > 0);
+                let keep = log::partition::Retention {
+                    records: pick(own.records, defaults.records),
+                    bytes: pick(own.bytes, defaults.bytes),
+                    age_ns: pick(own.age_ms, defaults.age_s * 1000).map(|ms| ms as i64 * 1_000_000),
+                };
+                if keep != log::partition::Retention::default() {
+                    partition.retain(&mut self.disk, &keep, now);
+                }
+            }
+            if let Some(queued) = &mut owned.queued
+                && queued.queue.expire(now_ms)
+            {
+                self.active_queues.push(id);
+            }
+        }
+    }
+
+    /// Tells all logs how much space there is; `trim`: the oldest segments make room.
+    pub fn set_space(&mut self, space: SpaceState, trim: bool) {
+        if space == SpaceState::Critical && trim {
+            let stores = self.topics.values_mut().filter_map(|owned| match &mut owned.store {
+                Store::Log(partition) => Some(partition),
+                Store::Pipe(_) => None,
+            });
+            if let Some(largest) = stores.max_by_key(|p| p.file_bytes()) {
+                largest.trim_oldest_segment(&mut self.disk);
+            }
+        }
+        if space != self.space || space != SpaceState::Critical {
+            self.space = space;
+            for owned in self.topics.values_mut() {
+                if let Store::Log(partition) = &mut owned.store {
+                    partition.set_space(space);
+                }
+            }
+        }
+    }
+
+    /// Bytes of log files.
+    #[must_use]
+    pub fn disk_bytes(&self) -> u64 {
+        let bytes = |owned: &Owned| match &owned.store {
+            Store::Log(partition) => partition.file_bytes(),
+            Store::Pipe(_) => 0,
+        };
+        self.topics.values().map(bytes).sum()
+    }
+
+    /// Whether all appends are acknowledged and all positions stored.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.dirty.is_empty()
+            && self.topics.values().all(|owned| {
+                let log = match &owned.store {
+                    Store::Log(partition) => partition.is_idle() || owned.waiting.is_empty(),
+                    Store::Pipe(_) => true,
+                };
+                log && owned.queued.as_ref().is_none_or(|queued| queued.file.is_idle())
+            })
+    }
+
+    /// Writes the position of every queue as it is, for a clean stop.
+    pub fn save_positions(&mut self) {
+        for owned in self.topics.values_mut() {
+            if let Some(queued) = &mut owned.queued
+                && queued.queue.take_changed()
+            {
+                let (next, outstanding) = queued.queue.position();
+                let _ = queued.file.save(&mut self.disk, &Position { next, outstanding });
+            }
+        }
+    }
+}
+
+fn last_time(partition: &Partition) -> i64 {
+    let view = Arc::clone(partition.view());
+    let end = partition.watermarks().appended();
+    if end == 0 {
+        return 0;
+    }
+    let mut cursor = log::Cursor::new(view, end - 1);
+    let chunk = cursor.next_batch(1, log::UpTo::Written);
+    chunk.and_then(|chunk| chunk.iter().last().map(|(_, record)| record.time)).unwrap_or(0)
+}
+
+impl Owned {
+    fn append(&mut self, origin: Origin, records: &[Record<'_>]) -> Result<usize, Refusal> {
+        let appended = match &mut self.store {
+            Store::Log(partition) => partition.append(records),
+            Store::Pipe(pipe) => pipe.append(records),
+        };
+        let last = appended.map_err(refusal)?.last;
+        self.waiting.push_back(Waiting { last, origin });
+        Ok(records.len() * 64)
+    }
+
+    fn is_full(&self, topic_size: u64) -> bool {
+        let end = match &self.store {
+            Store::Log(partition) => partition.watermarks().appended(),
+            Store::Pipe(_) => return false,
+        };
+        let waiting = match &self.queued {
+            Some(queued) => queued.queue.waiting(end),
+            None => end,
+        };
+        topic_size > 0 && waiting >= topic_size
+    }
+
+    /// The offset that comes next.
+    #[must_use]
+    pub fn head(&self) -> Offset {
+        match &self.store {
+            Store::Log(partition) => partition.watermarks().appended(),
+            Store::Pipe(pipe) => pipe.next(),
+        }
+    }
+
+    fn conclude(&mut self, events: &mut Vec<Event>, outcome: &mut Outcome) {
+        for event in events.drain(..) {
+            match event {
+                Event::Acknowledged { below } => {
+                    while self.waiting.front().is_some_and(|w| w.last < below) {
+                        if let Some(waiting) = self.waiting.pop_front() {
+                            outcome.done.push((waiting.origin, Ok(())));
+                        }
+                    }
+                }
+                Event::Failed { from, below, why } => {
+                    let failed = |w: &Waiting| (from..below).contains(&w.last);
+                    let lost = self.waiting.iter().filter(|w| failed(w));
+                    outcome.done.extend(lost.map(|w| (w.origin, Err(refusal(why)))));
+                    self.waiting.retain(|w| !failed(w));
+                }
+                Event::Poisoned { file, error } => {
+                    outcome.poisoned += 1;
+                    let file = file.display();
+                    outcome.alarms.push(format!("a write to {file} failed ({error}): poisoned"));
+                }
+                Event::ReadOnly => {
+                    outcome.read_only += 1;
+                    let name = &self.topic.name;
+                    outcome.alarms.push(format!("topic {name} is read-only after a second failure"));
+                }
+                Event::Full => outcome.alarms.push("the disk is full: writes are refused".into()),
+            }
+        }
+    }
+
+    fn position_saved(
+        &mut self,
+        topic: TopicId,
+        disk: &mut RingDisk,
+        done: &Done,
+        outcome: &mut Outcome,
+    ) {
+        let Some(queued) = &mut self.queued else { return };
+        let event = queued.file.on_done(disk, done);
+        let Some(event) = event else { return };
+        let saved = match event {
+            log::position::PositionEvent::Saved { number } => number,
+            log::position::PositionEvent::Failed { number, .. } => number,
+        };
+        if let Some((_, assigned)) = queued.saving.take_if(|(number, _)| *number <= saved) {
+            outcome.assigned.push((topic, assigned));
+        }
+    }
+
+    fn run_queue(&mut self, disk: &mut RingDisk, outcome: &mut Outcome) {
+        let Store::Log(partition) = &self.store else { return };
+        let Some(queued) = &mut self.queued else { return };
+        outcome.skipped += queued.queue.skip_to(partition.start().min(partition.acknowledged()));
+        let staged = queued.queue.stage(partition.acknowledged());
+        queued.staged.extend(staged);
+        if queued.saving.is_some() || !queued.queue.take_changed() {
+            return;
+        }
+        let (next, outstanding) = queued.queue.position();
+        match queued.file.save(disk, &Position { next, outstanding }) {
+            Ok(number) => queued.saving = Some((number, std::mem::take(&mut queued.staged))),
+            Err(_) => {
+                // Too many outstanding to store: at least once is kept, the cursor is older.
+                let assigned = std::mem::take(&mut queued.staged);
+                outcome.assigned.push((self.topic.id, assigned));
+            }
+        }
+    }
+}

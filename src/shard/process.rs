@@ -1,0 +1,165 @@
+//! What all shards of the process share: counters that must not repeat, mailboxes, metrics, states.
+
+use super::mail::Mailbox;
+use crate::broker::clients::next_client_id;
+use crate::config::{Access, Config};
+use crate::metrics;
+use crate::model::command::ClientId;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
+
+/// What a shard is doing, for the guard against stalls. The order of [`STEP_NAMES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Step {
+    /// Starting, recovering.
+    Start,
+    /// Taking completions of the disk.
+    Reap,
+    /// Reading sockets and running sessions.
+    Ingest,
+    /// Reading the mailbox.
+    Receive,
+    /// Freezing batches, matching, encoding.
+    Match,
+    /// Timers.
+    Timers,
+    /// Writing sockets.
+    Flush,
+    /// Waiting.
+    Wait,
+    /// Ended.
+    Ended,
+}
+
+/// Names of [`Step`]s.
+pub const STEP_NAMES: [&str; 9] =
+    ["start", "reap", "ingest", "receive", "match", "timers", "flush", "wait", "ended"];
+
+/// Signs of life of one shard.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    /// Turns begun.
+    pub turns: AtomicU64,
+    /// A [`Step`].
+    pub step: AtomicU8,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct Process {
+    /// The configuration.
+    pub config: Config,
+    /// The users.
+    pub access: Access,
+    /// When the process began, monotonic nanoseconds.
+    pub started_ns: u64,
+    /// Mailboxes, by shard.
+    pub mailboxes: Vec<Mailbox>,
+    /// Metrics, by shard.
+    pub metrics: Vec<metrics::Shard>,
+    /// Signs of life, by shard.
+    pub pulses: Vec<Pulse>,
+    /// Shards that have not recovered yet.
+    pub recovering: AtomicU16,
+    /// Space is too low for writes.
+    pub disk_full: AtomicBool,
+    /// Writes are refused, reads go on.
+    pub stopping: AtomicBool,
+    subscriptions: AtomicU64,
+    connections: AtomicU64,
+    clients: AtomicU64,
+    /// Client ids up to this one are reserved in the catalog.
+    pub clients_reserved: AtomicU64,
+}
+
+impl Process {
+    /// Joins the parts for so many shards.
+    ///
+    /// # Errors
+    /// No descriptor left.
+    pub fn new(config: Config, shards: usize, started_ns: u64) -> io::Result<Arc<Self>> {
+        let mailboxes = (0..shards).map(|_| Mailbox::new()).collect::<io::Result<Vec<_>>>()?;
+        Ok(Arc::new(Self {
+            access: Access::new(&config.users),
+            config,
+            started_ns,
+            mailboxes,
+            metrics: (0..shards).map(|_| metrics::Shard::default()).collect(),
+            pulses: (0..shards).map(|_| Pulse::default()).collect(),
+            recovering: AtomicU16::new(shards as u16),
+            disk_full: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            subscriptions: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            clients: AtomicU64::new(0),
+            clients_reserved: AtomicU64::new(0),
+        }))
+    }
+
+    /// Shards.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.mailboxes.len()
+    }
+
+    /// The next subscription number, from 1.
+    pub fn next_subscription(&self) -> u64 {
+        self.subscriptions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The next connection number, from 1.
+    pub fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The next client id of a shard.
+    pub fn next_client(&self, now_ms: u64, shard: u16, stride: u64) -> ClientId {
+        let node = self.config.mesh.node;
+        let next = |last| Some(next_client_id(last, now_ms, node, shard, stride));
+        let before = self.clients.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        next_client_id(before.unwrap_or(0), now_ms, node, shard, stride)
+    }
+
+    /// Client ids begin after this one.
+    pub fn set_last_client(&self, last: ClientId) {
+        self.clients.store(last, Ordering::Relaxed);
+    }
+
+    /// The last client id given out.
+    pub fn last_client(&self) -> ClientId {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    /// Whether writes are taken: recovered, not stopping, space, no partition lost.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.recovering.load(Ordering::Acquire) == 0
+            && !self.stopping.load(Ordering::Relaxed)
+            && !self.disk_full.load(Ordering::Relaxed)
+            && self.metrics.iter().all(|m| m.read_only.get() == 0)
+    }
+
+    /// Why not, in words.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&'static str> {
+        if self.recovering.load(Ordering::Acquire) > 0 {
+            Some("recovering")
+        } else if self.stopping.load(Ordering::Relaxed) {
+            Some("stopping")
+        } else if self.disk_full.load(Ordering::Relaxed) {
+            Some("disk full")
+        } else if self.metrics.iter().any(|m| m.read_only.get() > 0) {
+            Some("a log is read-only after failed writes")
+        } else {
+            None
+        }
+    }
+
+    /// The metrics page.
+    #[must_use]
+    pub fn metrics_page(&self) -> String {
+        metrics::page::render(self.metrics.iter(), self.is_ready())
+    }
+}
