@@ -43,6 +43,7 @@ pub struct Report {
 /// What is known of a segment file.
 pub(super) struct Found {
     pub sequence: u64,
+    pub identity: u64,
     pub path: PathBuf,
     pub file: FileId,
     pub map: Map,
@@ -154,9 +155,8 @@ pub(super) fn remove_stale(
 impl Directory {
     /// A prepared file with something behind it is of no use any more.
     fn drop_spare(&mut self, disk: &mut dyn Disk) {
-        if let Some((sequence, file, ..)) = self.spare.take() {
+        if let Some((_, file, ..)) = self.spare.take() {
             disk.close(file);
-            let _ = sequence;
         }
     }
 
@@ -276,6 +276,7 @@ fn examine(
     tally.epoch = tally.epoch.max(header.as_ref().map_or(0, |it| it.epoch));
     Ok(Kind::Segment(Found {
         sequence,
+        identity: own,
         path: path.into(),
         file,
         map: map.clone(),
@@ -316,6 +317,7 @@ fn trusted(
     };
     agree.then(|| Found {
         sequence,
+        identity: header.identity,
         path: path.into(),
         file,
         map: map.clone(),

@@ -147,14 +147,30 @@ struct Commit {
 /// What a ticket of ours was for.
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    Write { piece: u64, bytes: usize },
-    CommitSync { segment: u64 },
-    GateWrite { bytes: usize },
+    Write {
+        piece: u64,
+        bytes: usize,
+    },
+    CommitSync {
+        segment: u64,
+    },
+    GateWrite {
+        bytes: usize,
+    },
     GateSync,
-    RecoverySync { segment: u64 },
-    SealSync { segment: u64 },
-    SealFooter { segment: u64 },
+    RecoverySync {
+        segment: u64,
+    },
+    SealSync {
+        segment: u64,
+    },
+    SealFooter {
+        segment: u64,
+    },
     Prepare,
+    /// Of a segment: one at a time, oldest first.
+    RemoveSegment,
+    /// Of a file that holds no record.
     Remove,
 }
 
@@ -192,6 +208,9 @@ pub struct Partition {
     marks: Watermarks,
     /// Set by a failure: where earlier segments end as far as the next one is concerned.
     valid_end: Option<Offset>,
+    /// Segments that are to be unlinked, the oldest first.
+    removals: VecDeque<PathBuf>,
+    removing: bool,
     start: Offset,
     /// What was found when opening ends here; it is void in no case.
     recovered_end: Offset,
@@ -297,6 +316,16 @@ impl Partition {
         self.ops.is_empty() && self.builder.is_empty() && self.waiting.is_empty()
     }
 
+    /// Bytes that may be appended before an acknowledgement is needed, about.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        if self.health == Health::ReadOnly || self.full || self.space == SpaceState::Critical {
+            return 0;
+        }
+        let used = self.unacknowledged + self.builder.bytes_len();
+        self.settings.unacknowledged_bytes_max.saturating_sub(used)
+    }
+
     /// The three ends.
     #[must_use]
     pub fn watermarks(&self) -> Watermarks {
@@ -393,6 +422,8 @@ fn empty(dir: &Path, identity: u64, tag: Tag, settings: Settings) -> Partition {
         space: SpaceState::Ok,
         marks: Watermarks::default(),
         valid_end: None,
+        removals: VecDeque::new(),
+        removing: false,
         start: 0,
         recovered_end: 0,
         recovery_failed: false,
