@@ -319,8 +319,7 @@ impl Catalog {
             items.push((now, Stored::Entry { family, key, value: Some(&slot.value) }));
             bytes += weight(slot);
             if bytes >= COPY_BYTES {
-                if self.log.append_stored(items.drain(..).collect::<Vec<_>>().into_iter()).is_err()
-                {
+                if self.log.append_stored(std::mem::take(&mut items).into_iter()).is_err() {
                     return;
                 }
                 bytes = 0;

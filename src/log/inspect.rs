@@ -159,8 +159,8 @@ pub fn inspect_partition(
             times: (it.tally.first_time, it.tally.last_time),
         });
     }
-    if let Some((_, file, ..)) = found.spare {
-        disk.close(file);
+    if let Some(spare) = found.spare {
+        disk.close(spare.file);
     }
     Ok(Some(PartitionInspection { dir: dir.into(), segments, report }))
 }

@@ -41,7 +41,7 @@ impl Partition {
                 continue;
             };
             let needed = batch.group_bytes(piece.records.start);
-            match self.make_room(disk, needed, events) {
+            match self.make_room(disk, needed) {
                 Room::Ready => self.place(disk),
                 Room::Wait => break,
             }
@@ -52,7 +52,7 @@ impl Partition {
     }
 
     /// Makes the active segment one that has room for `needed` bytes.
-    fn make_room(&mut self, disk: &mut dyn Disk, needed: usize, events: &mut Vec<Event>) -> Room {
+    fn make_room(&mut self, disk: &mut dyn Disk, needed: usize) -> Room {
         if self.gate == Gate::Opening {
             return Room::Wait;
         }
@@ -81,7 +81,7 @@ impl Partition {
                     return Room::Wait;
                 }
                 self.activate(disk);
-                self.make_room(disk, needed, events)
+                self.make_room(disk, needed)
             }
         }
     }
