@@ -197,7 +197,7 @@ impl Builder {
 
     pub(super) fn freeze(&mut self, spare: Vec<u8>) -> Arc<Batch> {
         let bytes = Arc::new(std::mem::replace(&mut self.bytes, spare));
-        let starts = std::mem::replace(&mut self.starts, Vec::new());
+        let starts = std::mem::take(&mut self.starts);
         self.starts.reserve(starts.len().min(1024));
         Arc::new(Batch { bytes, starts, first: self.first })
     }

@@ -159,6 +159,10 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
+fn i64_at(bytes: &[u8], at: usize) -> Option<i64> {
+    Some(i64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
 fn put(out: &mut [u8], at: usize, bytes: &[u8]) {
     if let Some(place) = out.get_mut(at..at + bytes.len()) {
         place.copy_from_slice(bytes);
@@ -237,13 +241,14 @@ impl SegmentHeader {
             return Err(Fault::Version(version));
         }
         let long = |at| u64_at(bytes, at).ok_or(Fault::Short);
+        let time = |at| i64_at(bytes, at).ok_or(Fault::Short);
         Ok(Self {
             epoch: u32_at(bytes, 12).ok_or(Fault::Short)?,
             identity: long(16)?,
             sequence: long(24)?,
             base: long(32)?,
             valid_end: long(40)?,
-            created: long(48)?.cast_signed(),
+            created: time(48)?,
         })
     }
 }
@@ -273,12 +278,13 @@ impl Footer {
     pub fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         open_block(bytes, FOOTER_MAGIC, at::FOOTER_CRC)?;
         let long = |at| u64_at(bytes, at).ok_or(Fault::Short);
+        let time = |at| i64_at(bytes, at).ok_or(Fault::Short);
         Ok(Self {
             sequence: long(8)?,
             end: long(16)?,
             records: long(24)?,
-            first_time: long(32)?.cast_signed(),
-            last_time: long(40)?.cast_signed(),
+            first_time: time(32)?,
+            last_time: time(40)?,
             data_end: long(48)?,
             epoch: u32_at(bytes, 56).ok_or(Fault::Short)?,
         })
@@ -330,7 +336,7 @@ impl RecordHeader {
             kind: *bytes.get(12)?,
             flags: *bytes.get(13)?,
             offset: u64_at(bytes, 16)?,
-            time: u64_at(bytes, 24)?.cast_signed(),
+            time: i64_at(bytes, 24)?,
             payload_crc: u32_at(bytes, at::PAYLOAD_CRC)?,
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! Method: a state machine over [`disk::Disk`], without clock, threads or waiting. Records are
 //! encoded once ([`batch`]), written through the ring into prepared files ([`partition`]), read
-//! through shared maps ([`view`]). Each record identifies itself ([`format`]), so that recovery
+//! through shared maps ([`view`], [`cursor`]). Each record identifies itself ([`format`]), so that recovery
 //! ([`recovery`]) can tell sound, torn and damaged apart and never takes one for another.
 //! Invariant: nothing damaged is deleted or overwritten, and no offset is given to two contents.
 //!
@@ -31,6 +31,7 @@ use crate::model::record::Offset;
 
 pub mod batch;
 pub mod catalog;
+pub mod cursor;
 pub mod disk;
 pub mod format;
 pub mod inspect;
@@ -46,10 +47,11 @@ pub mod view;
 pub mod watermark;
 
 pub use batch::{Batch, RecordRef};
+pub use cursor::{Chunk, Cursor};
 pub use partition::Partition;
 pub use pipe::Pipe;
 pub use recovery::Report;
-pub use view::{Chunk, Cursor, PartitionView, UpTo};
+pub use view::{PartitionView, UpTo};
 
 /// When an append is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

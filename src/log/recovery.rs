@@ -9,7 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::disk::{Disk, EntryKind, FileId, Map, Tag};
+use super::disk::{Disk, Entry, EntryKind, FileId, Map, Tag};
 use super::format::{
     FOOTER_BYTES, Fault, Footer, SEGMENT_HEADER_BYTES, SegmentHeader, all_zeros, data_range,
     seed_of,
@@ -43,6 +43,7 @@ pub struct Report {
 /// What is known of a segment file.
 pub(super) struct Found {
     pub sequence: u64,
+    pub identity: u64,
     pub path: PathBuf,
     pub file: FileId,
     pub map: Map,
@@ -61,16 +62,24 @@ pub(super) struct Found {
 pub(super) enum Kind {
     Segment(Found),
     /// Prepared and never used.
-    Blank(FileId, Map, u64),
+    Blank(FileId, Map),
     /// Set aside, with the reason.
     Useless(Corruption),
+}
+
+/// A prepared file that was never used.
+pub(super) struct Blank {
+    pub sequence: u64,
+    pub path: PathBuf,
+    pub file: FileId,
+    pub map: Map,
 }
 
 /// Everything in a directory.
 pub(super) struct Directory {
     pub segments: Vec<Found>,
-    /// Sequence, file, map and bytes of a prepared file behind the last segment.
-    pub spare: Option<(u64, FileId, Map, u64)>,
+    /// A prepared file behind the last segment.
+    pub spare: Option<Blank>,
     /// Prepared files that are of no use.
     pub stale: Vec<PathBuf>,
     pub next_sequence: u64,
@@ -98,7 +107,12 @@ pub(super) fn read(
         next_sequence: 0,
         report: Report::default(),
     };
-    for entry in disk.list(dir)? {
+    let entries = disk.list(dir)?;
+    let identity = match identity {
+        None => any_identity(disk, dir, &entries)?,
+        known => known,
+    };
+    for entry in entries {
         let path = dir.join(&entry.name);
         if entry.name.ends_with(".new") {
             out.stale.push(path);
@@ -110,15 +124,15 @@ pub(super) fn read(
         if stem.len() != entry.name.len() || entry.kind == EntryKind::Directory {
             continue;
         }
-        match examine(disk, &path, sequence, identity, settings.index_every_bytes, &mut out.report)?
-        {
+        let opened = Opened::at(disk, &path, sequence)?;
+        match opened.examine(disk, identity, settings.index_every_bytes, &mut out.report) {
             Kind::Segment(found) => {
                 out.drop_spare(disk);
                 out.segments.push(found);
             }
-            Kind::Blank(file, map, bytes) => {
+            Kind::Blank(file, map) => {
                 out.drop_spare(disk);
-                out.spare = Some((sequence, file, map, bytes));
+                out.spare = Some(Blank { sequence, path, file, map });
             }
             Kind::Useless(corruption) => {
                 out.report.damage.push(corruption);
@@ -133,6 +147,20 @@ pub(super) fn read(
     out.clip();
     out.add_up();
     Ok(out)
+}
+
+/// The identity that a sound header of the directory tells.
+fn any_identity(disk: &mut dyn Disk, dir: &Path, entries: &[Entry]) -> io::Result<Option<u64>> {
+    for entry in entries {
+        if let Some(sequence) = sequence_of(&entry.name) {
+            let opened = Opened::at(disk, &dir.join(&entry.name), sequence)?;
+            disk.close(opened.file);
+            if let Ok(header) = opened.header {
+                return Ok(Some(header.identity));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// What is done with useless files.
@@ -154,9 +182,12 @@ pub(super) fn remove_stale(
 impl Directory {
     /// A prepared file with something behind it is of no use any more.
     fn drop_spare(&mut self, disk: &mut dyn Disk) {
-        if let Some((sequence, file, ..)) = self.spare.take() {
-            disk.close(file);
-            let _ = sequence;
+        let Some(Blank { path, file, map, .. }) = self.spare.take() else { return };
+        disk.close(file);
+        if map.bytes(0..map.len()).is_some_and(all_zeros) {
+            self.stale.push(path);
+        } else {
+            self.report.damage.push(Corruption::new(&path, 0, "a segment header", Fault::Zeros));
         }
     }
 
@@ -194,138 +225,175 @@ impl Directory {
     }
 }
 
-fn examine(
-    disk: &mut dyn Disk,
-    path: &Path,
-    sequence: u64,
-    identity: Option<u64>,
-    index_every: usize,
-    report: &mut Report,
-) -> io::Result<Kind> {
-    let file = disk.open(path)?;
-    let map = disk.map(file)?;
-    let bytes = map.len();
-    let header_bytes = SEGMENT_HEADER_BYTES as u64;
-    let useless = |disk: &mut dyn Disk, expected: &str, fault: Fault| {
-        disk.close(file);
-        Ok(Kind::Useless(Corruption::new(path, 0, expected, fault)))
-    };
-    if bytes < header_bytes + FOOTER_BYTES as u64 {
-        return useless(disk, "a segment file", Fault::Short);
-    }
-    let header = SegmentHeader::decode(map.bytes(0..header_bytes).unwrap_or_default());
-    let footer_at = bytes - FOOTER_BYTES as u64;
-    let footer = Footer::decode(map.bytes(footer_at..bytes).unwrap_or_default());
-    let foreign = header.ok().filter(|it| identity.is_some_and(|own| own != it.identity));
-    if let Some(header) = foreign {
-        return useless(disk, "a segment of this partition", Fault::Identity(header.identity));
-    }
-    let data = map.bytes(data_range(bytes)).unwrap_or_default();
-    let first_block = data.get(..data.len().min(4096)).unwrap_or_default();
-    let zeros = Some(Fault::Zeros);
-    if header.err() == zeros && footer.err() == zeros && all_zeros(first_block) {
-        return Ok(Kind::Blank(file, map, bytes));
-    }
-    if let (Ok(header), Ok(footer)) = (&header, &footer) {
-        if let Some(found) = trusted(path, sequence, file, &map, header, footer) {
-            return Ok(Kind::Segment(found));
-        }
-    }
-    if header.is_err() && all_zeros(data) {
-        return useless(disk, "a segment header", header.err().unwrap_or(Fault::Magic));
-    }
-    let own = header.as_ref().map_or(identity, |it| Some(it.identity));
-    let Some(own) = own else {
-        return useless(disk, "a segment header", header.err().unwrap_or(Fault::Magic));
-    };
-    let base = header.as_ref().ok().map(|it| it.base);
-    let survey = scan::survey(data, seed_of(own), base, index_every);
-    if header.is_err() && survey.tally.records == 0 {
-        return useless(disk, "a segment header", header.err().unwrap_or(Fault::Magic));
-    }
-    let mut damage = Vec::new();
-    if let Err(fault) = &header {
-        damage.push(Corruption::new(path, 0, "a segment header", fault));
-    }
-    if let Err(fault) = footer.as_ref().map(|_| ()).or_else(|fault| match fault {
-        Fault::Zeros => Ok(()),
-        other => Err(other),
-    }) {
-        damage.push(Corruption::new(path, footer_at as usize, "a footer or zeros", fault));
-    }
-    for hole in &survey.holes {
-        let at = SEGMENT_HEADER_BYTES + hole.found_at;
-        damage.push(Corruption::record(path, at, hole.fault));
-        report.quarantined_bytes += hole.range.len() as u64;
-        if !hole.offsets.is_empty() {
-            report.gaps.push(hole.offsets.clone());
-        }
-    }
-    let damaged = !damage.is_empty();
-    let mut clean = !damaged;
-    if let Some((fault, at)) = survey.torn {
-        clean = false;
-        let rest = data.get(survey.tally.data_end..).unwrap_or_default();
-        let last = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        report.cut_bytes += last as u64;
-        damage.push(Corruption::record(path, SEGMENT_HEADER_BYTES + at, fault));
-    }
-    report.damage.extend(damage);
-    let mut tally = survey.tally;
-    let first = base.or(tally.first).unwrap_or(tally.end);
-    tally.epoch = tally.epoch.max(header.as_ref().map_or(0, |it| it.epoch));
-    Ok(Kind::Segment(Found {
-        sequence,
-        path: path.into(),
-        file,
-        map: map.clone(),
-        base: first,
-        valid_end: header.map_or(first, |it| it.valid_end),
-        tally,
-        index: survey.index,
-        holes: survey.holes.into_iter().map(|hole| hole.range).collect(),
-        sealed: false,
-        clean,
-        damaged,
-    }))
-}
-
-/// A sealed segment, if header and footer agree with each other and with the file.
-fn trusted(
-    path: &Path,
+/// A file with its two end blocks read.
+struct Opened {
+    path: PathBuf,
     sequence: u64,
     file: FileId,
-    map: &Map,
-    header: &SegmentHeader,
-    footer: &Footer,
-) -> Option<Found> {
-    let range = data_range(map.len());
-    let agree = header.sequence == sequence
-        && footer.sequence == sequence
-        && range.start <= footer.data_end
-        && footer.data_end <= range.end
-        && header.base <= footer.end;
-    let tally = Tally {
-        records: footer.records,
-        first: (footer.records > 0).then_some(header.base),
-        end: footer.end,
-        data_end: usize::try_from(footer.data_end.checked_sub(range.start)?).ok()?,
-        first_time: footer.first_time,
-        last_time: footer.last_time,
-        epoch: footer.epoch.max(header.epoch),
-    };
-    agree.then(|| Found {
-        sequence,
-        path: path.into(),
-        file,
-        map: map.clone(),
-        base: header.base,
-        valid_end: header.valid_end,
-        tally,
-        index: Vec::new(),
-        holes: Vec::new(),
-        sealed: true,
-        clean: true,
-        damaged: false,
-    })
+    map: Map,
+    header: Result<SegmentHeader, Fault>,
+    footer: Result<Footer, Fault>,
+}
+
+impl Opened {
+    fn at(disk: &mut dyn Disk, path: &Path, sequence: u64) -> io::Result<Self> {
+        let file = disk.open(path)?;
+        let map = disk.map(file).inspect_err(|_| disk.close(file))?;
+        let bytes = map.len();
+        let block = |from: u64, length: usize| {
+            map.bytes(from..from.saturating_add(length as u64)).unwrap_or_default()
+        };
+        let header = SegmentHeader::decode(block(0, SEGMENT_HEADER_BYTES));
+        let footer_at = bytes.saturating_sub(FOOTER_BYTES as u64);
+        let footer = Footer::decode(block(footer_at, FOOTER_BYTES));
+        Ok(Self { path: path.into(), sequence, file, header, footer, map })
+    }
+
+    fn data(&self) -> &[u8] {
+        self.map.bytes(data_range(self.map.len())).unwrap_or_default()
+    }
+
+    fn useless(self, disk: &mut dyn Disk, expected: &str, fault: Fault) -> Kind {
+        disk.close(self.file);
+        Kind::Useless(Corruption::new(&self.path, 0, expected, fault))
+    }
+
+    fn examine(
+        self,
+        disk: &mut dyn Disk,
+        identity: Option<u64>,
+        index_every: usize,
+        report: &mut Report,
+    ) -> Kind {
+        if self.map.len() < (SEGMENT_HEADER_BYTES + FOOTER_BYTES) as u64 {
+            return self.useless(disk, "a segment file", Fault::Short);
+        }
+        let own = match self.header {
+            Ok(header) if identity.is_some_and(|own| own != header.identity) => {
+                let fault = Fault::Identity(header.identity);
+                return self.useless(disk, "a segment of this partition", fault);
+            }
+            Ok(header) => Some(header.identity),
+            Err(_) => identity,
+        };
+        let data = self.data();
+        let first_block = data.get(..data.len().min(4096)).unwrap_or_default();
+        let zeros = Some(Fault::Zeros);
+        if self.header.err() == zeros && self.footer.err() == zeros && all_zeros(first_block) {
+            return Kind::Blank(self.file, self.map);
+        }
+        if let Some(found) = self.trusted() {
+            return Kind::Segment(found);
+        }
+        let fault = self.header.err();
+        let survey = own.map(|own| {
+            let base = self.header.ok().map(|it| it.base);
+            (own, scan::survey(data, seed_of(own), base, index_every))
+        });
+        match (survey, fault) {
+            (Some((own, survey)), fault) if fault.is_none() || survey.tally.records > 0 => {
+                Kind::Segment(self.walked(own, survey, report))
+            }
+            (_, fault) => self.useless(disk, "a segment header", fault.unwrap_or(Fault::Magic)),
+        }
+    }
+
+    /// A sealed segment, if header and footer agree with each other and with the file.
+    fn trusted(&self) -> Option<Found> {
+        let (header, footer) = (self.header.ok()?, self.footer.ok()?);
+        let range = data_range(self.map.len());
+        let agree = header.sequence == self.sequence
+            && footer.sequence == self.sequence
+            && range.start <= footer.data_end
+            && footer.data_end <= range.end
+            && header.base <= footer.end;
+        let tally = Tally {
+            records: footer.records,
+            first: (footer.records > 0).then_some(header.base),
+            end: footer.end,
+            data_end: usize::try_from(footer.data_end.checked_sub(range.start)?).ok()?,
+            first_time: footer.first_time,
+            last_time: footer.last_time,
+            epoch: footer.epoch.max(header.epoch),
+        };
+        agree.then(|| Found {
+            sequence: self.sequence,
+            identity: header.identity,
+            path: self.path.clone(),
+            file: self.file,
+            map: self.map.clone(),
+            base: header.base,
+            valid_end: header.valid_end,
+            tally,
+            index: Vec::new(),
+            holes: Vec::new(),
+            sealed: true,
+            clean: true,
+            damaged: false,
+        })
+    }
+
+    /// What is wrong with the end blocks of a segment that is not trusted.
+    fn block_damage(&self) -> Vec<Corruption> {
+        let footer_at = usize::try_from(self.map.len()).unwrap_or(0).saturating_sub(FOOTER_BYTES);
+        let mut damage = Vec::new();
+        match self.header {
+            Err(fault) => damage.push(Corruption::new(&self.path, 0, "a segment header", fault)),
+            Ok(header) if header.sequence != self.sequence => {
+                damage.push(Corruption::new(&self.path, 24, "the file's number", header.sequence));
+            }
+            Ok(_) => {}
+        }
+        match self.footer {
+            Err(Fault::Zeros) => {}
+            Err(fault) => {
+                damage.push(Corruption::new(&self.path, footer_at, "a footer or zeros", fault));
+            }
+            Ok(footer) if self.header.is_ok() => {
+                damage.push(Corruption::new(&self.path, footer_at, "its own footer", footer));
+            }
+            Ok(_) => {}
+        }
+        damage
+    }
+
+    fn walked(&self, identity: u64, survey: scan::Survey, report: &mut Report) -> Found {
+        let mut damage = self.block_damage();
+        for hole in &survey.holes {
+            let at = SEGMENT_HEADER_BYTES + hole.found_at;
+            damage.push(Corruption::record(&self.path, at, hole.fault));
+            report.quarantined_bytes += hole.range.len() as u64;
+            if !hole.offsets.is_empty() {
+                report.gaps.push(hole.offsets.clone());
+            }
+        }
+        let damaged = !damage.is_empty();
+        if let Some((fault, at)) = survey.torn {
+            let rest = self.data().get(survey.tally.data_end..).unwrap_or_default();
+            let last = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            report.cut_bytes += last as u64;
+            damage.push(Corruption::record(&self.path, SEGMENT_HEADER_BYTES + at, fault));
+        }
+        let clean = damage.is_empty();
+        report.damage.extend(damage);
+        let mut tally = survey.tally;
+        let header = self.header.ok();
+        let base = header.map(|it| it.base).or(tally.first).unwrap_or(tally.end);
+        tally.epoch = tally.epoch.max(header.map_or(0, |it| it.epoch));
+        Found {
+            sequence: self.sequence,
+            identity,
+            path: self.path.clone(),
+            file: self.file,
+            map: self.map.clone(),
+            base,
+            valid_end: header.map_or(base, |it| it.valid_end),
+            tally,
+            index: survey.index,
+            holes: survey.holes.into_iter().map(|hole| hole.range).collect(),
+            sealed: false,
+            clean,
+            damaged,
+        }
+    }
 }

@@ -65,6 +65,26 @@ impl MemoryFile {
         Ok(Self { live, durable: bytes.to_vec(), unsynced: Vec::new() })
     }
 
+    /// What a failed sync lost cannot come back where something newer is written.
+    fn overwrite_lost(&mut self, at: u64, bytes: u64) {
+        let end = at + bytes;
+        let mut kept = Vec::new();
+        for mut it in self.unsynced.drain(..) {
+            let its_end = it.at + it.bytes.len() as u64;
+            if it.lost && it.at < end && at < its_end {
+                if its_end > end {
+                    let from = usize::try_from(end.max(it.at) - it.at).unwrap_or(0);
+                    let rest = it.bytes.get(from..).unwrap_or_default().to_vec();
+                    let number = it.number;
+                    kept.push(Unsynced { number, at: end.max(it.at), bytes: rest, lost: true });
+                }
+                it.bytes.truncate(usize::try_from(at.saturating_sub(it.at)).unwrap_or(0));
+            }
+            kept.push(it);
+        }
+        self.unsynced = kept;
+    }
+
     fn content(&self) -> Vec<u8> {
         let bytes = self.live.metadata().map_or(0, |data| data.len());
         let mut content = vec![0; usize::try_from(bytes).unwrap_or(0)];
@@ -231,6 +251,7 @@ impl MemoryDisk {
                 let number = self.numbers;
                 let file = self.live(file)?;
                 file.live.write_all_at(bytes.as_ref(), at)?;
+                file.overwrite_lost(at, bytes.len() as u64);
                 let kept = bytes.as_ref().to_vec();
                 file.unsynced.push(Unsynced { number, at, bytes: kept, lost: false });
                 Ok(bytes.len())

@@ -45,6 +45,7 @@ impl Partition {
             Op::Prepare => self.on_prepared(disk, outcome, events),
             // What could not be unlinked is found and unlinked after the next opening.
             Op::Remove => {}
+            Op::RemoveSegment => self.on_removed(disk, outcome),
         }
     }
 

@@ -135,7 +135,7 @@ impl Partition {
     /// The second failure: nothing is written any more, what is acknowledged can be read.
     fn end_writing(&mut self, events: &mut Vec<Event>) {
         self.health = Health::ReadOnly;
-        self.ops.retain(|_, op| matches!(op, Op::Remove));
+        self.ops.retain(|_, op| matches!(op, Op::Remove | Op::RemoveSegment));
         self.waiting.clear();
         self.placed.clear();
         self.builder.clear();

@@ -11,17 +11,16 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ahash::AHashMap;
 
 use super::batch::{self, Batch, Builder, Stamp};
-use super::disk::{Disk, Done, FileId, Map, Tag, Ticket};
+use super::disk::{Disk, Done, Tag, Ticket};
 use super::format::seed_of;
 use super::stored::Stored;
-use super::view::{PartitionView, SegmentView};
+use super::view::PartitionView;
 use super::watermark::Watermarks;
 use super::{Durability, Event, Refusal, Settings, SpaceState};
 use crate::limits::RECORD_BYTES_MAX;
@@ -32,8 +31,11 @@ mod fail;
 mod open;
 mod place;
 mod retain;
+mod state;
 
 pub use retain::Retention;
+
+use state::{Commit, Gate, Health, Op, Piece, Placed, Segment, Spare, Stage};
 
 /// Offsets that an append got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,120 +44,6 @@ pub struct Appended {
     pub first: Offset,
     /// Of its last record.
     pub last: Offset,
-}
-
-/// Part of a batch, or (without one) offsets that were given out and then failed.
-#[derive(Clone, Debug)]
-struct Piece {
-    batch: Option<Arc<Batch>>,
-    records: Range<usize>,
-    /// One more than its last offset.
-    end: Offset,
-}
-
-impl Piece {
-    fn bytes(&self) -> Range<usize> {
-        let batch = self.batch.as_ref();
-        batch.map_or(0..0, |it| it.start(self.records.start)..it.start(self.records.end))
-    }
-
-    fn first(&self) -> Offset {
-        let first = |it: &Arc<Batch>| it.first() + self.records.start as u64;
-        self.batch.as_ref().map_or(self.end, first)
-    }
-}
-
-/// A piece that has its place in a segment.
-#[derive(Debug)]
-struct Placed {
-    piece: Piece,
-    /// Sequence of the segment.
-    segment: u64,
-    /// Position behind the segment header.
-    at: usize,
-    writes_left: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Takes records.
-    Active,
-    /// Takes no more; its pieces are still under way.
-    Retired,
-    /// Being sealed.
-    Sealing,
-    /// Written no more.
-    Closed,
-}
-
-#[derive(Debug)]
-struct Segment {
-    sequence: u64,
-    path: PathBuf,
-    /// Open while it is written.
-    file: Option<FileId>,
-    file_bytes: u64,
-    stage: Stage,
-    base: Offset,
-    valid_end: Offset,
-    end: Offset,
-    records: u64,
-    first_time: TimeNs,
-    last_time: TimeNs,
-    /// Behind the last published record, counted from behind the segment header.
-    data_end: usize,
-    /// Behind the last placed record.
-    position: usize,
-    epoch: u32,
-    /// A sync of it failed, or recovery found damage: it never gets a footer.
-    unsound: bool,
-    last_index: Option<usize>,
-    view: Arc<SegmentView>,
-}
-
-/// The next segment's file.
-#[derive(Debug)]
-enum Spare {
-    None,
-    Preparing { sequence: u64, bytes: u64 },
-    Ready { file: FileId, map: Map, sequence: u64, bytes: u64 },
-}
-
-/// The epoch is durable before the first append of an opened partition is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Gate {
-    Closed,
-    Opening,
-    Open,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Health {
-    Good,
-    /// After a failure, until everything below this offset is acknowledged.
-    Again(Offset),
-    ReadOnly,
-}
-
-#[derive(Debug)]
-struct Commit {
-    /// How many pieces from the front.
-    pieces: usize,
-    syncs_left: usize,
-}
-
-/// What a ticket of ours was for.
-#[derive(Clone, Copy, Debug)]
-enum Op {
-    Write { piece: u64, bytes: usize },
-    CommitSync { segment: u64 },
-    GateWrite { bytes: usize },
-    GateSync,
-    RecoverySync { segment: u64 },
-    SealSync { segment: u64 },
-    SealFooter { segment: u64 },
-    Prepare,
-    Remove,
 }
 
 /// One partition, on its owner's thread.
@@ -192,6 +80,9 @@ pub struct Partition {
     marks: Watermarks,
     /// Set by a failure: where earlier segments end as far as the next one is concerned.
     valid_end: Option<Offset>,
+    /// Segments that are to be unlinked, the oldest first.
+    removals: VecDeque<PathBuf>,
+    removing: bool,
     start: Offset,
     /// What was found when opening ends here; it is void in no case.
     recovered_end: Offset,
@@ -297,6 +188,16 @@ impl Partition {
         self.ops.is_empty() && self.builder.is_empty() && self.waiting.is_empty()
     }
 
+    /// Bytes that may be appended before an acknowledgement is needed, about.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        if self.health == Health::ReadOnly || self.full || self.space == SpaceState::Critical {
+            return 0;
+        }
+        let used = self.unacknowledged + self.builder.bytes_len();
+        self.settings.unacknowledged_bytes_max.saturating_sub(used)
+    }
+
     /// The three ends.
     #[must_use]
     pub fn watermarks(&self) -> Watermarks {
@@ -393,6 +294,8 @@ fn empty(dir: &Path, identity: u64, tag: Tag, settings: Settings) -> Partition {
         space: SpaceState::Ok,
         marks: Watermarks::default(),
         valid_end: None,
+        removals: VecDeque::new(),
+        removing: false,
         start: 0,
         recovered_end: 0,
         recovery_failed: false,

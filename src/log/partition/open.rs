@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::super::Settings;
 use super::super::disk::{Disk, Tag};
-use super::super::recovery::{self, Aside, Directory, Found, Report};
+use super::super::recovery::{self, Aside, Blank, Directory, Found, Report};
 use super::super::view::{PartitionView, SegmentParts, SegmentView};
 use super::super::watermark::Watermarks;
 use super::{Op, Partition, Segment, Spare, Stage, empty};
@@ -48,7 +48,8 @@ impl Partition {
         for ticket in recovery::remove_stale(disk, self.tag, &found.stale) {
             self.ops.insert(ticket, Op::Remove);
         }
-        if let Some((sequence, file, map, bytes)) = found.spare {
+        if let Some(Blank { sequence, file, map, .. }) = found.spare {
+            let bytes = map.len();
             self.spare = Spare::Ready { file, map, sequence, bytes };
         }
         let Some(last) = found.segments.last() else { return };

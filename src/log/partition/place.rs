@@ -41,7 +41,7 @@ impl Partition {
                 continue;
             };
             let needed = batch.group_bytes(piece.records.start);
-            match self.room(disk, needed, events) {
+            match self.make_room(disk, needed) {
                 Room::Ready => self.place(disk),
                 Room::Wait => break,
             }
@@ -52,7 +52,7 @@ impl Partition {
     }
 
     /// Makes the active segment one that has room for `needed` bytes.
-    fn room(&mut self, disk: &mut dyn Disk, needed: usize, events: &mut Vec<Event>) -> Room {
+    fn make_room(&mut self, disk: &mut dyn Disk, needed: usize) -> Room {
         if self.gate == Gate::Opening {
             return Room::Wait;
         }
@@ -81,7 +81,7 @@ impl Partition {
                     return Room::Wait;
                 }
                 self.activate(disk);
-                self.room(disk, needed, events)
+                self.make_room(disk, needed)
             }
         }
     }
@@ -100,7 +100,7 @@ impl Partition {
         self.gate = Gate::Opening;
     }
 
-    /// Places as much of the first waiting piece as fits; [`Self::room`] said that something does.
+    /// Places as much of the first waiting piece as fits; [`Self::make_room`] said that something does.
     fn place(&mut self, disk: &mut dyn Disk) {
         let Some(mut piece) = self.waiting.pop_front() else { return };
         let Some(batch) = piece.batch.clone() else { return };
@@ -208,7 +208,7 @@ impl Partition {
     /// Starts to prepare the next file, large enough for `needed` bytes of records.
     fn prepare(&mut self, disk: &mut dyn Disk, needed: usize) {
         let least = (needed + SEGMENT_HEADER_BYTES + FOOTER_BYTES + 128) as u64;
-        let bytes = self.next_bytes.max(least.next_multiple_of(4096)).min(DATA_BYTES_MAX);
+        let bytes = self.next_bytes.max(least.next_multiple_of(512)).min(DATA_BYTES_MAX);
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         let fill = match self.settings.durability {

@@ -6,7 +6,7 @@
 //! the owner applies its policy again after opening. Cost: nothing but when something goes.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, ErrorKind};
 
 use super::super::disk::{Disk, Ticket};
 use super::super::format::SEGMENT_HEADER_BYTES;
@@ -69,9 +69,28 @@ impl Partition {
             return;
         }
         self.publish_segments();
-        for segment in gone {
-            let ticket = disk.remove(self.tag, &segment.path);
-            self.ops.insert(ticket, Op::Remove);
+        self.removals.extend(gone.into_iter().map(|segment| segment.path));
+        self.remove_next(disk);
+    }
+
+    /// One at a time: a crash must not leave an older segment without a later one.
+    fn remove_next(&mut self, disk: &mut dyn Disk) {
+        if let Some(path) = self.removals.front().filter(|_| !self.removing) {
+            let ticket = disk.remove(self.tag, path);
+            self.ops.insert(ticket, Op::RemoveSegment);
+            self.removing = true;
+        }
+    }
+
+    pub(super) fn on_removed(&mut self, disk: &mut dyn Disk, outcome: Result<(), ErrorKind>) {
+        self.removing = false;
+        match outcome {
+            Ok(()) | Err(ErrorKind::NotFound) => {
+                self.removals.pop_front();
+                self.remove_next(disk);
+            }
+            // Tried again with the next one that goes, or after the next opening.
+            Err(_) => {}
         }
     }
 

@@ -60,11 +60,8 @@ fn each_flipped_bit_of_an_unsealed_segment_is_seen() {
 fn each_flipped_bit_of_a_sealed_segment_is_seen_by_readers() {
     let (path, bytes) = segment(true);
     let end = bytes.len() - FOOTER_BYTES;
-    let records = SEGMENT_HEADER_BYTES
-        + crate::log::format::all_zeros(&bytes[end..]).then_some(0).unwrap_or_else(|| {
-            let footer = crate::log::format::Footer::decode(&bytes[end..]).expect("footer");
-            usize::try_from(footer.data_end).expect("small") - SEGMENT_HEADER_BYTES
-        });
+    let footer = crate::log::format::Footer::decode(&bytes[end..]).expect("sealed");
+    let records = usize::try_from(footer.data_end).expect("small");
     for bit in 0..bytes.len() * 8 {
         let mut changed = bytes.clone();
         changed[bit / 8] ^= 1 << (bit % 8);

@@ -6,10 +6,12 @@ use super::disk::{Disk, Done, Tag};
 use super::{Cursor, Durability, Event, Partition, PartitionView, Refusal, Report, Settings, UpTo};
 use crate::model::record::{Body, Offset, Record};
 
+mod catalog;
 mod crash;
 mod damage;
 mod failing;
 mod golden;
+mod position;
 mod round;
 
 const DIR: &str = "/data/topics/1/p0";
