@@ -120,7 +120,7 @@ fn position_tag(topic: TopicId) -> Tag {
     Tag(topic * 2 + 1)
 }
 
-fn refusal(why: log::Refusal) -> Refusal {
+pub(super) fn refusal(why: log::Refusal) -> Refusal {
     match why {
         log::Refusal::Full => Refusal::StorageFull,
         log::Refusal::ReadOnly => Refusal::StorageReadOnly,
@@ -204,7 +204,8 @@ impl Owner {
         if let Some(dir) = path.parent() {
             self.disk.create_dir(dir)?;
         }
-        let durability = self.settings.durability;
+        // Written is enough: after a power loss the cursor may be behind, then messages repeat.
+        let durability = log::Durability::Os;
         let (file, loaded) =
             PositionFile::open(&mut self.disk, &path, u64::from(id), position_tag(id), durability)?;
         let queue = match loaded.position {
@@ -600,8 +601,8 @@ impl Owned {
         let event = queued.file.on_done(disk, done);
         let Some(event) = event else { return };
         let saved = match event {
-            log::position::PositionEvent::Saved { number } => number,
-            log::position::PositionEvent::Failed { number, .. } => number,
+            log::position::PositionEvent::Saved(number)
+            | log::position::PositionEvent::Failed(number, _) => number,
         };
         if let Some((_, assigned)) = queued.saving.take_if(|(number, _)| *number <= saved) {
             outcome.assigned.push((topic, assigned));

@@ -222,6 +222,8 @@ pub struct Ready {
     pub readable: bool,
     /// Room to write.
     pub writable: bool,
+    /// Both directions are gone.
+    pub broken: bool,
 }
 
 /// The descriptors of one shard.
@@ -304,6 +306,7 @@ impl Epoll {
                 key: event.u64,
                 readable: broken || bits & (libc::EPOLLIN | libc::EPOLLRDHUP) != 0,
                 writable: broken || bits & libc::EPOLLOUT != 0,
+                broken,
             });
         }
         count

@@ -1,0 +1,324 @@
+//! Shard 0 makes and deletes topics: written to the catalog, durable, then told to every shard; the
+//! reply goes out when all have heard, so that whoever asks next finds it so.
+
+use super::core::Core;
+use super::mail::{Mail, Origin};
+use crate::broker::catalog::Change;
+use crate::limits::TOPICS_MAX;
+use crate::log::catalog::Catalog as CatalogLog;
+use crate::log::disk::{Done, Tag};
+use crate::log::{Event, Settings};
+use crate::model::command::IfExists;
+use crate::model::event::Reply;
+use crate::model::name::TopicName;
+use crate::model::record::{Offset, TimeNs};
+use crate::model::refusal::Refusal;
+use crate::model::topic::{Retention, Storage, Topic, TopicId};
+use ahash::AHashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The catalog's completions.
+pub const CATALOG_TAG: Tag = Tag(1);
+/// Entries of topics, and the entry of counters.
+const TOPIC_FAMILY: u8 = 1;
+const COUNTER_FAMILY: u8 = 2;
+const CLIENTS_KEY: &[u8] = b"clients";
+const NEXT_TOPIC_KEY: &[u8] = b"next_topic";
+
+/// A change that waits to be durable, then to be heard.
+#[derive(Debug)]
+struct Pending {
+    durable_at: Offset,
+    changes: Vec<Change>,
+    origin: Origin,
+    reply: Reply,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct Topics {
+    log: CatalogLog,
+    next_id: TopicId,
+    pending: VecDeque<Pending>,
+    heard: AHashMap<u64, (usize, Origin, Reply)>,
+    next_round: u64,
+    /// Names that pending changes make or delete: requests for them wait.
+    busy: Vec<TopicName>,
+    waiting: VecDeque<Mail>,
+    events: Vec<Event>,
+}
+
+impl Topics {
+    /// Reads the catalog; gives the topics in the order they were made, and the last client id that
+    /// may have been given out.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn open(
+        core: &mut Core,
+        settings: Settings,
+    ) -> std::io::Result<(Self, Vec<Arc<Topic>>, u64, crate::log::Report)> {
+        let dir = core.process.config.data_dir.join("catalog");
+        let settings = Settings { segment_bytes_min: 64 << 10, segment_bytes_max: 4 << 20, ..settings };
+        let (log, report) = CatalogLog::open(&mut core.owner.disk, &dir, CATALOG_TAG, settings)?;
+        let mut list: Vec<Arc<Topic>> = Vec::new();
+        for (family, key, value) in log.iter() {
+            if family == TOPIC_FAMILY
+                && let Some(topic) = decode(key, value)
+            {
+                list.push(Arc::new(topic));
+            }
+        }
+        list.sort_by_key(|topic| topic.id);
+        let counter = |key: &[u8]| {
+            let bytes = log.get(COUNTER_FAMILY, key)?.try_into().ok()?;
+            Some(u64::from_le_bytes(bytes))
+        };
+        let last_client = counter(CLIENTS_KEY).unwrap_or(0);
+        let above = list.last().map_or(1, |topic| topic.id + 1);
+        let next_id = above.max(counter(NEXT_TOPIC_KEY).unwrap_or(1) as TopicId);
+        let topics = Self {
+            log,
+            next_id,
+            pending: VecDeque::new(),
+            heard: AHashMap::new(),
+            next_round: 0,
+            busy: Vec::new(),
+            waiting: VecDeque::new(),
+            events: Vec::new(),
+        };
+        Ok((topics, list, last_client, report))
+    }
+
+    /// Notes that client ids up to this one may be given out.
+    pub fn reserve_clients(&mut self, core: &Core, up_to: u64) {
+        let put = self.log.put(core.now, COUNTER_FAMILY, CLIENTS_KEY, &up_to.to_le_bytes());
+        if put.is_ok() {
+            core.process.clients_reserved.store(up_to, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    /// Takes a request to make or delete a topic.
+    pub fn request(&mut self, core: &mut Core, mail: Mail) {
+        let name = match &mail {
+            Mail::Create { name, .. } | Mail::Delete { name, .. } => name,
+            _ => return,
+        };
+        if self.busy.contains(name) {
+            return self.waiting.push_back(mail);
+        }
+        match mail {
+            Mail::Create { origin, name, retention, pipe, queue, if_exists } => {
+                let storage = if pipe { Storage::Pipe } else { Storage::Log };
+                let wanted = Topic {
+                    id: 0,
+                    name,
+                    retention,
+                    storage,
+                    queue,
+                    created: core.now,
+                    shared: Default::default(),
+                };
+                self.create(core, origin, wanted, if_exists);
+            }
+            Mail::Delete { origin, name } => self.delete(core, origin, &name),
+            _ => {}
+        }
+    }
+
+    fn create(&mut self, core: &mut Core, origin: Origin, mut wanted: Topic, if_exists: IfExists) {
+        let existing = core.catalog.find(&wanted.name).cloned();
+        let refuse = |core: &mut Core, why| core.reply(origin, Reply::Refused(why));
+        if existing.is_some() && if_exists == IfExists::Refuse {
+            return refuse(core, Refusal::TopicExists);
+        }
+        if existing.is_some() && if_exists == IfExists::Keep {
+            return core.reply(origin, Reply::Created { existed: true });
+        }
+        if core.process.stopping.load(std::sync::atomic::Ordering::Relaxed) {
+            return refuse(core, Refusal::Stopping);
+        }
+        let queues_full = wanted.queue && core.catalog.queues() >= core.process.config.mesh.max_topics;
+        if existing.is_none() && (queues_full || core.catalog.len() >= TOPICS_MAX) {
+            return refuse(core, Refusal::TooManyTopics);
+        }
+        wanted.id = self.next_id;
+        let mut changes = Vec::new();
+        if let Some(old) = &existing {
+            changes.push(Change::Deleted(old.id));
+        }
+        let value = encode(&wanted);
+        let key = wanted.name.full().as_bytes().to_vec();
+        match self.log.put(core.now, TOPIC_FAMILY, &key, &value) {
+            Ok(durable_at) => {
+                self.next_id += 1;
+                let name = wanted.name.clone();
+                changes.push(Change::Created(Arc::new(wanted)));
+                let reply = Reply::Created { existed: existing.is_some() };
+                self.pending.push_back(Pending { durable_at, changes, origin, reply });
+                self.busy.push(name);
+            }
+            Err(why) => refuse(core, super::owner::refusal(why)),
+        }
+    }
+
+    fn delete(&mut self, core: &mut Core, origin: Origin, name: &TopicName) {
+        let Some(topic) = core.catalog.find(name).cloned() else {
+            return core.reply(origin, Reply::Refused(Refusal::UnknownTopic));
+        };
+        // The number is not given out again, even if this topic was the newest.
+        let next = u64::from(self.next_id).to_le_bytes();
+        let noted = self.log.put(core.now, COUNTER_FAMILY, NEXT_TOPIC_KEY, &next);
+        let deleted = self.log.delete(core.now, TOPIC_FAMILY, name.full().as_bytes());
+        match noted.and(deleted) {
+            Ok(Some(durable_at)) => {
+                let changes = vec![Change::Deleted(topic.id)];
+                let reply = Reply::Done;
+                self.pending.push_back(Pending { durable_at, changes, origin, reply });
+                self.busy.push(name.clone());
+            }
+            Ok(None) => core.reply(origin, Reply::Refused(Refusal::UnknownTopic)),
+            Err(why) => core.reply(origin, Reply::Refused(super::owner::refusal(why))),
+        }
+    }
+
+    /// Ends the turn: what was changed goes to the disk.
+    pub fn seal(&mut self, core: &mut Core) {
+        self.log.seal_turn(&mut core.owner.disk, core.now, &mut self.events);
+        self.on_events(core);
+    }
+
+    /// Takes a completion if it is the catalog's.
+    pub fn on_done(&mut self, core: &mut Core, done: &Done) {
+        self.log.on_done(&mut core.owner.disk, done, &mut self.events);
+        self.on_events(core);
+    }
+
+    fn on_events(&mut self, core: &mut Core) {
+        for event in std::mem::take(&mut self.events) {
+            match event {
+                Event::Acknowledged { below } => {
+                    while let Some(pending) = self.pending.pop_front_if(|p| p.durable_at < below) {
+                        self.announce(core, pending);
+                    }
+                }
+                Event::Failed { from, below, why } => {
+                    let lost = |p: &Pending| (from..below).contains(&p.durable_at);
+                    for pending in self.pending.iter().filter(|p| lost(p)) {
+                        core.reply(pending.origin, Reply::Refused(super::owner::refusal(why)));
+                    }
+                    self.pending.retain(|p| !lost(p));
+                    self.busy.clear();
+                }
+                Event::Poisoned { .. } | Event::ReadOnly | Event::Full => {
+                    tracing::error!(?event, "trouble with the catalog");
+                }
+            }
+        }
+        if self.pending.is_empty() && !self.busy.is_empty() {
+            self.busy.clear();
+            for mail in std::mem::take(&mut self.waiting) {
+                self.request(core, mail);
+            }
+        }
+    }
+
+    fn announce(&mut self, core: &mut Core, pending: Pending) {
+        self.next_round += 1;
+        let round = self.next_round;
+        let shards = usize::from(core.shards());
+        self.heard.insert(round, (shards, pending.origin, pending.reply));
+        let last = pending.changes.len().saturating_sub(1);
+        for (index, change) in pending.changes.into_iter().enumerate() {
+            let round = (index == last).then_some(round);
+            core.broadcast(|| Mail::Changed { change: change.clone(), round });
+            let id = core.id;
+            core.send(id, Mail::Changed { change, round });
+        }
+    }
+
+    /// A shard has heard of a change.
+    pub fn on_heard(&mut self, core: &mut Core, round: u64) {
+        let Some(entry) = self.heard.get_mut(&round) else { return };
+        entry.0 -= 1;
+        if entry.0 == 0
+            && let Some((_, origin, reply)) = self.heard.remove(&round)
+        {
+            core.reply(origin, reply);
+        }
+    }
+
+    /// Whether everything asked for is durable.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
+
+/// Version, id, storage, queue, created, three optional bounds.
+fn encode(topic: &Topic) -> Vec<u8> {
+    let mut out = vec![1];
+    out.extend_from_slice(&topic.id.to_le_bytes());
+    out.push(u8::from(topic.storage == Storage::Pipe));
+    out.push(u8::from(topic.queue));
+    out.extend_from_slice(&topic.created.to_le_bytes());
+    for bound in [topic.retention.records, topic.retention.bytes, topic.retention.age_ms] {
+        out.push(u8::from(bound.is_some()));
+        out.extend_from_slice(&bound.unwrap_or(0).to_le_bytes());
+    }
+    out
+}
+
+fn decode(key: &[u8], value: &[u8]) -> Option<Topic> {
+    let name = TopicName::parse(std::str::from_utf8(key).ok()?)?;
+    let (version, rest) = value.split_first()?;
+    if *version != 1 {
+        return None;
+    }
+    let (id, rest) = rest.split_first_chunk()?;
+    let ([pipe, queue], rest) = rest.split_first_chunk()?;
+    let (created, mut rest) = rest.split_first_chunk()?;
+    let mut bounds = [None; 3];
+    for bound in &mut bounds {
+        let (present, tail) = rest.split_first()?;
+        let (number, tail) = tail.split_first_chunk()?;
+        *bound = (*present == 1).then_some(u64::from_le_bytes(*number));
+        rest = tail;
+    }
+    let [records, bytes, age_ms] = bounds;
+    Some(Topic {
+        id: TopicId::from_le_bytes(*id),
+        name,
+        retention: Retention { records, bytes, age_ms },
+        storage: if *pipe == 1 { Storage::Pipe } else { Storage::Log },
+        queue: *queue == 1,
+        created: TimeNs::from_le_bytes(*created),
+        shared: Default::default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_survives_the_catalog() {
+        let topic = Topic {
+            id: 77,
+            name: TopicName::parse("plant.s1").unwrap(),
+            retention: Retention { records: Some(3), bytes: None, age_ms: Some(0) },
+            storage: Storage::Pipe,
+            queue: true,
+            created: 123,
+            shared: Default::default(),
+        };
+        let bytes = encode(&topic);
+        let back = decode(b"plant.s1", &bytes).unwrap();
+        assert_eq!((back.id, &back.name, back.retention), (77, &topic.name, topic.retention));
+        assert_eq!((back.storage, back.queue, back.created), (Storage::Pipe, true, 123));
+        for cut in 0..bytes.len() {
+            assert!(decode(b"plant.s1", &bytes[..cut]).is_none());
+        }
+    }
+}
