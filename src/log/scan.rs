@@ -46,10 +46,7 @@ pub fn record_at(data: &[u8], at: usize, seed: u32) -> Result<Located, Fault> {
     let payload_bytes = header.payload_bytes as usize;
     let bytes = record_bytes(payload_bytes);
     let padded = rest.get(RECORD_HEADER_BYTES..bytes).ok_or(Fault::Short)?;
-    let computed = crc32fast::hash(padded);
-    if computed != header.payload_crc {
-        return Err(Fault::Crc(header.payload_crc, computed));
-    }
+    header.check(padded)?;
     let start = at + RECORD_HEADER_BYTES;
     Ok(Located { header, payload: start..start + payload_bytes, next: at + bytes })
 }
