@@ -3,8 +3,8 @@
 //! Method: record after record while each follows the one before (offset, epoch, group); at the
 //! first that does not, the rest is searched for one that does. What lies between is a hole: it
 //! stays on disk and no reader is led into it. What has nothing sound behind it is the tail.
-//! Invariant: an append of several records is whole or not in the result. Cost: the CRC of all data,
-//! and one comparison with zero for what was never written.
+//! Invariant: an append of several records is whole or not in the result. Cost: the CRC of all
+//! data, and one comparison with zero for what was never written.
 
 use std::ops::Range;
 
