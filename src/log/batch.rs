@@ -238,10 +238,10 @@ pub(super) fn encode(
         return false;
     }
     out.resize(out.len().next_multiple_of(RECORD_ALIGN), 0);
-    let payload_crc = crc32fast::hash(&out[body..]);
     let Stamp { seed, epoch } = stamp;
-    let kind = stored.kind();
-    let header = RecordHeader { payload_bytes, epoch, kind, flags, offset, time, payload_crc };
-    out[start..body].copy_from_slice(&header.encode(seed));
+    let (kind, crc, payload_crc) = (stored.kind(), 0, 0);
+    let header = RecordHeader { payload_bytes, epoch, kind, flags, offset, time, crc, payload_crc };
+    let (head, padded) = out[start..].split_at_mut(RECORD_HEADER_BYTES);
+    head.copy_from_slice(&header.encode(seed, padded));
     true
 }

@@ -1,8 +1,8 @@
 //! The catalog: latest value of each key, in the order in which the keys were first created.
 //!
-//! Method: a partition whose records are entries (family, key, value or none); opening replays them.
-//! When most of it is dead, all living entries are appended again into a new segment, and in the
-//! end the older segments are unlinked, oldest first. When the copy is
+//! Method: a partition whose records are entries (family, key, value or none); opening replays
+//! them. When most of it is dead, all living entries are appended again into a new segment, and in
+//! the end the older segments are unlinked, oldest first. When the copy is
 //! acknowledged an entry says where it began: a replay begins at the last complete copy, so a crash
 //! at any moment does no harm, and no second file format is needed.
 //! Invariant: what the map holds is what a replay would give once the appends under way are done;

@@ -1,7 +1,7 @@
 //! Reading a partition from an offset on, a chunk at a time.
 //!
-//! Method: a cursor keeps its segment and its position there, so that going on costs no search. Each
-//! record's CRCs are checked when its chunk is made; a damaged one is stepped over and told.
+//! Method: a cursor keeps its segment and its position there, so that going on costs no search.
+//! Each record's CRCs are checked when its chunk is made; a damaged one is stepped over and told.
 //! Invariant: offsets ascend; what is passed over is counted. Cost: the CRC of what is read, 16
 //! bytes for each record of a chunk, no copy of contents.
 
@@ -37,7 +37,8 @@ impl Cursor {
         self.next
     }
 
-    /// The next records, about `limit_bytes` of them in the file but at least one; from one segment.
+    /// The next records, about `limit_bytes` of them in the file but at least one; from one
+    /// segment.
     ///
     /// `None`: there is nothing more yet. A chunk without records tells that something was skipped.
     pub fn next_batch(&mut self, limit_bytes: usize, up_to: UpTo) -> Option<Chunk> {

@@ -20,8 +20,8 @@
 //! 32 base offset                8      14 zero                         2
 //! 40 valid end (see below)      8      16 offset                       8
 //! 48 created, ns                8      24 time, ns                     8
-//! 56 zeros                             32 CRC-32 of archive + zeros    4
-//! 4092 CRC-32                   4      36 CRC-32 of bytes 0..36        4
+//! 56 zeros                             32 CRC-32 of bytes 0..32        4
+//! 4092 CRC-32                   4      36 CRC-32 of archive + zeros    4
 //!
 //! footer
 //!  0 magic "WEIREND1"           8      32 first time, ns               8
@@ -36,6 +36,7 @@
 //! The CRC of a record header starts from the CRC of the partition's identity, so that a block that
 //! strays in from another partition is no record; zeros are none because the magic is not zero, and
 //! a stale or misplaced block of the same partition is none because offset and epoch do not follow.
+//! The CRC of an archive starts from that of its header, so that each belongs to the other.
 //! Every byte up to the end of the records is under a CRC. Cost of a record: 40 bytes and padding.
 
 use std::ops::Range;
@@ -63,11 +64,13 @@ const FOOTER_MAGIC: u64 = u64::from_le_bytes(*b"WEIREND1");
 mod at {
     pub(super) const SEGMENT_CRC: usize = super::SEGMENT_HEADER_BYTES - 4;
     pub(super) const FOOTER_CRC: usize = super::FOOTER_BYTES - 4;
-    pub(super) const PAYLOAD_CRC: usize = 32;
-    pub(super) const HEADER_CRC: usize = 36;
+    pub(super) const HEADER_CRC: usize = 32;
+    pub(super) const PAYLOAD_CRC: usize = 36;
 }
 
-const _: () = assert!(at::HEADER_CRC + 4 == RECORD_HEADER_BYTES);
+const _: () = assert!(at::PAYLOAD_CRC + 4 == RECORD_HEADER_BYTES);
+// Two steps of the table that is used for short inputs; 36 bytes take twice as long.
+const _: () = assert!(at::HEADER_CRC == 32 && at::PAYLOAD_CRC == at::HEADER_CRC + 4);
 const _: () = assert!(RECORD_HEADER_BYTES % RECORD_ALIGN == 0);
 const _: () = assert!(SEGMENT_HEADER_BYTES % 512 == 0 && FOOTER_BYTES % 512 == 0);
 
@@ -147,7 +150,9 @@ pub struct RecordHeader {
     pub offset: u64,
     /// Its time.
     pub time: i64,
-    /// CRC-32 of the archive and the zeros behind it.
+    /// CRC-32 of the header; it tells nothing when a header is encoded.
+    pub crc: u32,
+    /// CRC-32 of the archive and the zeros behind it, started from `crc`.
     pub payload_crc: u32,
 }
 
@@ -292,9 +297,10 @@ impl Footer {
 }
 
 impl RecordHeader {
-    /// The 40 bytes to write.
+    /// The 40 bytes to write before `padded`, the archive with the zeros behind it; both CRCs are
+    /// made here.
     #[must_use]
-    pub fn encode(&self, seed: u32) -> [u8; RECORD_HEADER_BYTES] {
+    pub fn encode(&self, seed: u32, padded: &[u8]) -> [u8; RECORD_HEADER_BYTES] {
         let mut out = [0; RECORD_HEADER_BYTES];
         out[0..4].copy_from_slice(&RECORD_MAGIC);
         out[4..8].copy_from_slice(&self.payload_bytes.to_le_bytes());
@@ -303,10 +309,23 @@ impl RecordHeader {
         out[13] = self.flags;
         out[16..24].copy_from_slice(&self.offset.to_le_bytes());
         out[24..32].copy_from_slice(&self.time.to_le_bytes());
-        out[at::PAYLOAD_CRC..at::HEADER_CRC].copy_from_slice(&self.payload_crc.to_le_bytes());
         let crc = crc_from(seed, &out[..at::HEADER_CRC]);
-        out[at::HEADER_CRC..].copy_from_slice(&crc.to_le_bytes());
+        out[at::HEADER_CRC..at::PAYLOAD_CRC].copy_from_slice(&crc.to_le_bytes());
+        out[at::PAYLOAD_CRC..].copy_from_slice(&crc_from(crc, padded).to_le_bytes());
         out
+    }
+
+    /// Checks the archive with the zeros behind it.
+    ///
+    /// # Errors
+    /// [`Fault::Crc`].
+    pub fn check(&self, padded: &[u8]) -> Result<(), Fault> {
+        let computed = crc_from(self.crc, padded);
+        if computed == self.payload_crc {
+            Ok(())
+        } else {
+            Err(Fault::Crc(self.payload_crc, computed))
+        }
     }
 
     /// Reads a header; its CRC is checked, the archive's is not.
@@ -337,6 +356,7 @@ impl RecordHeader {
             flags: *bytes.get(13)?,
             offset: u64_at(bytes, 16)?,
             time: i64_at(bytes, 24)?,
+            crc: u32_at(bytes, at::HEADER_CRC)?,
             payload_crc: u32_at(bytes, at::PAYLOAD_CRC)?,
         })
     }

@@ -1,8 +1,8 @@
 //! Reads a data directory without changing it and says what is there and what is damaged.
 //!
 //! Method: the same reading as recovery, without setting anything aside; with
-//! [`Depth::EveryRecord`] sealed segments are walked too, and compared with their footers. Cost: two
-//! pages of each sealed segment, or all data.
+//! [`Depth::EveryRecord`] sealed segments are walked too, and compared with their footers. Cost:
+//! two pages of each sealed segment, or all data.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,11 @@
 //! A durable cursor: which offset comes next, and which ones before it are still outstanding.
 //!
-//! Method: a small file with two slots, each with a number and a CRC; a save goes into the slot that
-//! does not hold the newest state, so that a torn write leaves the older one. One save is under way
-//! at a time; of those asked for meanwhile only the last is written. Invariant: the slot of the last
-//! save that succeeded is not written before another one has succeeded. Cost: one write of 40 bytes
-//! and about one or two for each outstanding offset, and one sync under group durability.
+//! Method: a small file with two slots, each with a number and a CRC; a save goes into the slot
+//! that does not hold the newest state, so that a torn write leaves the older one. One save is
+//! under way at a time; of those asked for meanwhile only the last is written. Invariant: the slot
+//! of the last save that succeeded is not written before another one has succeeded. Cost: one write
+//! of 40 bytes and about one or two for each outstanding offset, and one sync under group
+//! durability.
 //!
 //! ```text
 //! slot: 0 magic "WEIRPOS1" 8 | 8 number 8 | 16 next 8 | 24 count 4 | 28 payload bytes 4

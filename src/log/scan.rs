@@ -3,8 +3,8 @@
 //! Method: record after record while each follows the one before (offset, epoch, group); at the
 //! first that does not, the rest is searched for one that does. What lies between is a hole: it
 //! stays on disk and no reader is led into it. What has nothing sound behind it is the tail.
-//! Invariant: an append of several records is whole or not in the result. Cost: the CRC of all data,
-//! and one comparison with zero for what was never written.
+//! Invariant: an append of several records is whole or not in the result. Cost: the CRC of all
+//! data, and one comparison with zero for what was never written.
 
 use std::ops::Range;
 
@@ -46,10 +46,7 @@ pub fn record_at(data: &[u8], at: usize, seed: u32) -> Result<Located, Fault> {
     let payload_bytes = header.payload_bytes as usize;
     let bytes = record_bytes(payload_bytes);
     let padded = rest.get(RECORD_HEADER_BYTES..bytes).ok_or(Fault::Short)?;
-    let computed = crc32fast::hash(padded);
-    if computed != header.payload_crc {
-        return Err(Fault::Crc(header.payload_crc, computed));
-    }
+    header.check(padded)?;
     let start = at + RECORD_HEADER_BYTES;
     Ok(Located { header, payload: start..start + payload_bytes, next: at + bytes })
 }

@@ -1,4 +1,5 @@
-//! What readers on any thread see of a partition: its published end, its start, its mapped segments.
+//! What readers on any thread see of a partition: its published end, its start, its mapped
+//! segments.
 //!
 //! Method: the owner publishes how far each segment is written; readers follow through the maps.
 //! Invariant: bytes below a published position never change. Cost: two atomic loads for each chunk
@@ -176,7 +177,8 @@ pub struct PartitionView {
 pub enum UpTo {
     /// Everything written: live subscribers, queries.
     Written,
-    /// What is acknowledged, under group durability what survives a loss of power: durable consumers.
+    /// What is acknowledged, under group durability what survives a loss of power: durable
+    /// consumers.
     Acknowledged,
     /// Below that offset, and not beyond what is written.
     Offset(Offset),

@@ -1,9 +1,10 @@
 //! A disk in memory: completions in a seeded order, and images of what a loss of power may leave.
 //!
-//! Method: an operation takes effect when it completes, which is when a poll picks it. For each file
-//! the durable content is kept beside the live one, with the writes since the last sync; an image
-//! takes any sectors of those, and of the writes under way. Renames, preparations and removals are
-//! atomic and durable when complete. Cost: a descriptor for each file, 512-byte steps in an image.
+//! Method: an operation takes effect when it completes, which is when a poll picks it. For each
+//! file the durable content is kept beside the live one, with the writes since the last sync; an
+//! image takes any sectors of those, and of the writes under way. Renames, preparations and
+//! removals are atomic and durable when complete. Cost: a descriptor for each file, 512-byte steps
+//! in an image.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -170,8 +171,8 @@ impl MemoryDisk {
         Self::with_contents(seed, self.contents())
     }
 
-    /// The disk after a loss of power now: synced writes are there, of the others and of those under
-    /// way any sectors.
+    /// The disk after a loss of power now: synced writes are there, of the others and of those
+    /// under way any sectors.
     #[must_use]
     pub fn crashed(&self, seed: u64) -> Self {
         let mut random = Seeded::new(seed);

@@ -6,8 +6,9 @@
 //! sealed and old ones unlinked ([`retain`]).
 //!
 //! Invariants: pieces are placed, published and acknowledged in order of offset; what is not
-//! acknowledged stays in memory; a byte of a segment is written at most once. Cost: an append copies
-//! its content once; a turn makes one write, and under group durability one sync for each group.
+//! acknowledged stays in memory; a byte of a segment is written at most once. Cost: an append
+//! copies its content once; a turn makes one write, and under group durability one sync for each
+//! group.
 
 use std::collections::VecDeque;
 use std::io;

@@ -8,11 +8,11 @@
 use std::io;
 use std::path::Path;
 
-use super::super::Settings;
 use super::super::disk::{Disk, Tag};
 use super::super::recovery::{self, Aside, Blank, Directory, Found, Report};
 use super::super::view::{PartitionView, SegmentParts, SegmentView};
 use super::super::watermark::Watermarks;
+use super::super::{Durability, Settings};
 use super::{Op, Partition, Segment, Spare, Stage, empty};
 
 impl Partition {
@@ -96,7 +96,7 @@ impl Partition {
         let sequence = found.sequence;
         if found.sealed {
             disk.close(found.file);
-        } else {
+        } else if self.settings.durability == Durability::Group {
             let ticket = disk.sync(self.tag, found.file);
             self.ops.insert(ticket, Op::RecoverySync { segment: sequence });
         }

@@ -100,7 +100,8 @@ impl Partition {
         self.gate = Gate::Opening;
     }
 
-    /// Places as much of the first waiting piece as fits; [`Self::make_room`] said that something does.
+    /// Places as much of the first waiting piece as fits; [`Self::make_room`] said that something
+    /// does.
     fn place(&mut self, disk: &mut dyn Disk) {
         let Some(mut piece) = self.waiting.pop_front() else { return };
         let Some(batch) = piece.batch.clone() else { return };

@@ -1,9 +1,9 @@
 //! What is kept: a start that moves, and whole segments that are unlinked behind it.
 //!
-//! Invariant: the start is exact for readers at once; a file goes only when all of it lies below the
-//! start, oldest first, and the newest file stays, for it knows the next offset. By count the start
-//! moves within a segment; by bytes and age it moves over whole segments. The start is not stored:
-//! the owner applies its policy again after opening. Cost: nothing but when something goes.
+//! Invariant: the start is exact for readers at once; a file goes only when all of it lies below
+//! the start, oldest first, and the newest file stays, for it knows the next offset. By count the
+//! start moves within a segment; by bytes and age it moves over whole segments. The start is not
+//! stored: the owner applies its policy again after opening. Cost: nothing but when something goes.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};

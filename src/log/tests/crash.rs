@@ -1,5 +1,5 @@
-//! Loss of power at any moment: what was acknowledged under group durability survives, and an append
-//! of several records is there whole or not at all.
+//! Loss of power at any moment: what was acknowledged under group durability survives, and an
+//! append of several records is there whole or not at all.
 
 use super::*;
 use crate::log::disk::memory::{MemoryDisk, Seeded};
