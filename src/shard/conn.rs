@@ -240,3 +240,11 @@ pub struct Conn {
 }
 
 const _: () = assert!(size_of::<Conn>() <= 640);
+
+impl Conn {
+    /// Whether it has ended, but for output that is still on its way.
+    #[must_use]
+    pub fn retired(&self) -> bool {
+        matches!(self.phase, Phase::Closing)
+    }
+}

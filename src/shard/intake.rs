@@ -32,7 +32,9 @@ pub struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    fn origin(&self, token: Option<u32>) -> Origin {
+    /// Makes room for the reply of a command.
+    fn expect(&mut self) -> Origin {
+        let token = Some(self.control.expect_reply());
         Origin { peer: self.control.peer, token }
     }
 }
@@ -63,7 +65,7 @@ impl Intake for Desk<'_> {
     }
 
     fn append(&mut self, topic: &Arc<Topic>, producer: u64, bodies: &[Body<'_>], bound: Bound) {
-        let origin = self.origin(Some(self.control.expect_reply()));
+        let origin = self.expect();
         let time = self.core.now;
         let owner = self.core.owner_of(topic.id);
         if owner != self.core.id {
@@ -76,8 +78,8 @@ impl Intake for Desk<'_> {
             let record = [Record { time, producer, body: *body }];
             self.core.owner.append(origin, topic.id, &record, bound, stopping)
         } else {
-            let record = |body: &Body<'_>| Record { time, producer, body: *body };
-            let records: Vec<Record<'_>> = bodies.iter().map(record).collect();
+            let bodies = bodies.iter().copied();
+            let records: Vec<_> = bodies.map(|body| Record { time, producer, body }).collect();
             self.core.owner.append(origin, topic.id, &records, bound, stopping)
         };
         match result {
@@ -228,7 +230,7 @@ impl Intake for Desk<'_> {
         if remote == 0 {
             return Some((members - failed, failed));
         }
-        let origin = self.origin(Some(self.control.expect_reply()));
+        let origin = self.expect();
         let ticket = self.core.ticket();
         let frame = Arc::new(ClientFrame { binary, bytes: bytes.to_vec() });
         let channel: Arc<str> = channel.into();
