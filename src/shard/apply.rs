@@ -9,7 +9,7 @@ use crate::broker::Peer;
 use crate::broker::catalog::Change;
 use crate::broker::queue::Assignment;
 use crate::log::{Batch, Cursor, RecordRef, UpTo};
-use crate::model::command::{ClientCall, Command, IfExists};
+use crate::model::command::{Command, IfExists};
 use crate::model::event::{Event, Reply};
 use crate::model::name::TopicName;
 use crate::model::record::{Body, Offset, Record};
@@ -442,11 +442,6 @@ impl Shard {
             let (owner, topic) = (self.core.owner_of(topic.id), topic.id);
             self.core.send(owner, Mail::Unpop { ticket: None, topic, consumer });
         }
-    }
-
-    /// Closes a client by its own wish or a backend's.
-    pub(super) fn close_client(&mut self, origin: Origin, client: u64, code: u16) {
-        self.route_client(origin, client, ClientCall::Close(code, String::new()));
     }
 }
 

@@ -4,6 +4,7 @@
 use super::conn::{Control, NEVER};
 use super::core::{Core, Run};
 use super::mail::{Mail, Origin, OwnedRecords};
+use crate::broker::clients::Client;
 use crate::config::{Access, Config};
 use crate::fanout::Palette;
 use crate::model::command::{ClientFrame, ClientId, Command};
@@ -137,13 +138,7 @@ impl Intake for Desk<'_> {
         let now_ms = (self.core.now / 1_000_000) as u64;
         let stride = self.core.stride();
         let id = self.core.process.next_client(now_ms, self.core.id, stride);
-        let client = crate::broker::clients::Client {
-            slot: self.control.peer.slot,
-            path: path.into(),
-            remote: Some(self.remote),
-            since_ms: now_ms,
-            ..Default::default()
-        };
+        let client = Client::new(self.control.peer.slot, path, self.remote, now_ms);
         self.core.clients.insert(id, client);
         self.control.client = id;
         id
