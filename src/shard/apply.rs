@@ -20,6 +20,9 @@ use crate::shard::owner::Store;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// Slot of a reply that is for the shard itself.
+const NOBODY: u32 = u32::MAX;
+
 impl Shard {
     /// Carries out all that is queued on this shard: commands, mails to itself, replies.
     pub(super) fn settle(&mut self) {
@@ -64,6 +67,9 @@ impl Shard {
     /// Hands replies to a connection in the order of its commands.
     fn complete(&mut self, to: Origin, reply: Reply) {
         let (slot, Some(token)) = (to.peer.slot, to.token) else { return };
+        if slot == NOBODY {
+            return self.retry_pop(token, &reply);
+        }
         if !self.is_here(to.peer) {
             return;
         }
@@ -111,7 +117,7 @@ impl Shard {
             let ticket = self.core.ticket();
             let again = Command::Pop { topics: names.to_vec(), acknowledge };
             self.retries.insert(ticket as u32, (origin, again));
-            let peer = Peer { slot: u32::MAX, ..origin.peer };
+            let peer = Peer { slot: NOBODY, ..origin.peer };
             let origin = Origin { peer, token: Some(ticket as u32) };
             let (name, retention) = (name.clone(), Retention::default());
             let if_exists = IfExists::Keep;
@@ -187,9 +193,6 @@ impl Shard {
                     topics.on_heard(&mut self.core, round);
                     self.topics = Some(topics);
                 }
-            }
-            Mail::Reply { to, reply } if to.peer.slot == u32::MAX => {
-                self.retry_pop(to.token.unwrap_or(0), &reply);
             }
             Mail::Reply { to, reply } => self.core.replies.push_back((to, reply)),
             Mail::Part { ticket, part } => self.on_part(ticket, part),

@@ -156,7 +156,7 @@ impl Control {
     /// Whether what has arrived must wait.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
-        self.hold
+        (self.hold && !self.pending.is_empty())
             || self.paused
             || self.exchange.open
             || self.pending.len() >= PENDING_MAX
