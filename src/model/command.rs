@@ -115,6 +115,13 @@ pub enum Command {
         /// What.
         call: ClientCall,
     },
+    /// Sends a frame to all clients of a channel, behind the commands before it.
+    Publish {
+        /// Which.
+        channel: Arc<str>,
+        /// What.
+        frame: Arc<ClientFrame>,
+    },
     /// Who is in a channel.
     Presence {
         /// Which.

@@ -60,6 +60,7 @@ impl Shard {
                 self.core.send(owner, Mail::Acknowledge { origin, topic, offsets });
             }
             Command::Client { client, call } => self.route_client(origin, client, call),
+            Command::Publish { channel, frame } => self.publish_now(origin, &channel, &frame),
             Command::Presence { channel } => self.ask_presence(origin, &channel),
         }
     }
@@ -131,6 +132,7 @@ impl Shard {
         }
         let consuming: &mut Consuming = conn.consuming.get_or_insert_default();
         consuming.topics.extend(found.iter().cloned());
+        consuming.joining = true;
         let ticket = self.core.ticket();
         let topics: Vec<TopicId> = found.iter().map(|topic| topic.id).collect();
         for topic in &topics {
@@ -416,6 +418,14 @@ impl Shard {
             conn.control.peer == consumer
                 && conn.consuming.as_ref().is_some_and(|c| c.topics.iter().any(|t| t.id == topic))
         };
+        if let Some(conn) = self.conns.get_mut(slot as usize)
+            && conn.control.peer == consumer
+            && let Some(consuming) = &mut conn.consuming
+            && consuming.joining
+        {
+            // The reply to `queue.pop` precedes its first event.
+            return consuming.early.push((topic, acknowledge, list.to_vec()));
+        }
         // A consumer that has left: the owner hears of it by another mail and frees them.
         let (Some(found), true) = (found, self.conns.get(slot as usize).is_some_and(consumes)) else {
             return;

@@ -7,6 +7,7 @@ use super::occupant::Occupant;
 use crate::broker::Peer;
 use crate::fanout::Backlog;
 use crate::fanout::outbox::OutState;
+use crate::log::RecordRef;
 use crate::model::event::Reply;
 use crate::model::record::Offset;
 use crate::model::topic::{Topic, TopicId};
@@ -175,6 +176,9 @@ pub struct Unwritten {
     pub at: u64,
 }
 
+/// Messages of a queue that wait: from which, acknowledged or not, which.
+pub type Early = (TopicId, bool, Vec<(Offset, RecordRef)>);
+
 /// What consumers of queues have beside.
 #[derive(Debug, Default)]
 pub struct Consuming {
@@ -182,6 +186,10 @@ pub struct Consuming {
     pub topics: Vec<Arc<Topic>>,
     /// Messages queued and not on the socket.
     pub unwritten: VecDeque<Unwritten>,
+    /// A `queue.pop` is not answered yet.
+    pub joining: bool,
+    /// Messages that came before its answer.
+    pub early: Vec<Early>,
 }
 
 /// See the module's page.

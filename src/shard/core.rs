@@ -7,12 +7,14 @@ use crate::broker::Peer;
 use crate::broker::catalog::Catalog;
 use crate::broker::channels::Channels;
 use crate::broker::clients::{Clients, id_stride};
+use crate::fanout::Palette;
 use crate::fanout::palette::Span;
 use crate::metrics;
-use crate::model::command::Command;
+use crate::model::command::{ClientFrame, Command};
 use crate::model::event::Reply;
 use crate::model::record::TimeNs;
 use crate::model::topic::{LOG_TOPIC, Topic, TopicId};
+use crate::wire::ws::Opcode;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -174,6 +176,56 @@ impl Core {
         if waiting > 0 {
             self.metrics().mail_delayed.add(1);
         }
+    }
+
+    /// Encodes a frame for a channel's members here; they get it when the run is settled. Gives how
+    /// many take it, how many do not, and the bits of other shards with members.
+    pub fn publish(
+        &mut self,
+        channel: &str,
+        binary: bool,
+        bytes: &[u8],
+        palette: &mut Palette,
+    ) -> (u64, u64, u64) {
+        let Some(found) = self.channels.get(channel) else { return (0, 0, 0) };
+        let (members, remote) = (found.members.len() as u64, found.remote);
+        let failed = if self.full_clients == 0 { 0 } else { u64::from(found.full) };
+        if members > 0 {
+            let opcode = if binary { Opcode::Binary } else { Opcode::Text };
+            let span = palette.shared_frame(opcode, bytes);
+            match self.runs.last_mut().filter(|run| *run.channel == *channel) {
+                Some(run) if run.span.extended(span).is_some() => {
+                    run.span = run.span.extended(span).unwrap_or(span);
+                }
+                Some(run) => {
+                    let channel = Arc::clone(&run.channel);
+                    self.runs.push(Run { channel, span });
+                }
+                None => {
+                    if let Some(channel) = self.channels.name(channel) {
+                        self.runs.push(Run { channel, span });
+                    }
+                }
+            }
+        }
+        (members - failed, failed, remote)
+    }
+
+    /// Sends a publish to the other shards that have members; the reply comes when all have counted.
+    pub fn publish_remote(
+        &mut self,
+        origin: Origin,
+        channel: &Arc<str>,
+        frame: &Arc<ClientFrame>,
+        counted: (u64, u64),
+        remote: u64,
+    ) {
+        let (ticket, from) = (self.ticket(), self.id);
+        for shard in (0..self.shards()).filter(|shard| remote >> shard & 1 == 1) {
+            let (channel, frame) = (Arc::clone(channel), Arc::clone(frame));
+            self.send(shard, Mail::Publish { ticket, from, channel, frame });
+        }
+        self.publishes.push((ticket, origin, counted.0, counted.1, remote.count_ones()));
     }
 
     /// Gives a reply to whoever asked, wherever it lives.

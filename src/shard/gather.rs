@@ -101,8 +101,22 @@ impl Shard {
 
     fn conclude_pop(&mut self, origin: Origin, topics: Vec<TopicId>, refused: Option<Refusal>) {
         let gone = !self.is_here(origin.peer);
+        let conn = self.conns.get_mut(origin.peer.slot as usize).filter(|_| !gone);
+        let early = match conn.and_then(|conn| conn.consuming.as_mut()) {
+            Some(consuming) => {
+                consuming.joining = false;
+                std::mem::take(&mut consuming.early)
+            }
+            None => Vec::new(),
+        };
         let Some(why) = refused.or(gone.then_some(Refusal::Stopping)) else {
-            return self.core.reply(origin, Reply::Popped(topics));
+            self.core.reply(origin, Reply::Popped(topics));
+            // Replies are handed over before mails.
+            for (topic, acknowledge, list) in early {
+                let (id, consumer) = (self.core.id, origin.peer);
+                self.core.send(id, Mail::Messages { topic, consumer, acknowledge, list });
+            }
+            return;
         };
         for topic in topics {
             let owner = self.core.owner_of(topic);

@@ -2,7 +2,7 @@
 //! collected and carried out when it has returned.
 
 use super::conn::{Control, NEVER};
-use super::core::{Core, Run};
+use super::core::Core;
 use super::mail::{Mail, Origin, OwnedRecords};
 use crate::broker::clients::Client;
 use crate::config::{Access, Config};
@@ -15,7 +15,6 @@ use crate::model::topic::Topic;
 use crate::proto::Intake;
 use crate::proto::contract::{Bound, Count, Counter, Gauge, HttpReply, Pause};
 use crate::wire::http::write_response;
-use crate::wire::ws::Opcode;
 use std::sync::Arc;
 
 /// See the module's page.
@@ -198,45 +197,19 @@ impl Intake for Desk<'_> {
         bytes: &[u8],
         palette: &mut Palette,
     ) -> Option<(u64, u64)> {
-        let full_clients = self.core.full_clients;
-        let Some(found) = self.core.channels.get(channel) else { return Some((0, 0)) };
-        let (members, remote) = (found.members.len() as u64, found.remote);
-        // Counting the full ones walks the members; nobody is full as a rule.
-        let failed = if full_clients == 0 { 0 } else { u64::from(found.full) };
-        let name = match self.core.runs.last() {
-            Some(run) if *run.channel == *channel => None,
-            _ => self.core.channels.name(channel),
-        };
-        if members > 0 {
-            let opcode = if binary { Opcode::Binary } else { Opcode::Text };
-            let span = palette.shared_frame(opcode, bytes);
-            match (name, self.core.runs.last_mut()) {
-                (None, Some(run)) if run.span.extended(span).is_some() => {
-                    run.span = run.span.extended(span).unwrap_or(span);
-                }
-                (None, Some(run)) => {
-                    let channel = Arc::clone(&run.channel);
-                    self.core.runs.push(Run { channel, span });
-                }
-                (Some(channel), _) => self.core.runs.push(Run { channel, span }),
-                (None, None) => {}
-            }
+        if !self.core.commands.is_empty() {
+            // Commands before it are not carried out yet: it keeps its place behind them.
+            let frame = Arc::new(ClientFrame { binary, bytes: bytes.to_vec() });
+            self.command(Command::Publish { channel: channel.into(), frame });
+            return None;
         }
+        let (sent, failed, remote) = self.core.publish(channel, binary, bytes, palette);
         if remote == 0 {
-            return Some((members - failed, failed));
+            return Some((sent, failed));
         }
         let origin = self.expect();
-        let ticket = self.core.ticket();
         let frame = Arc::new(ClientFrame { binary, bytes: bytes.to_vec() });
-        let channel: Arc<str> = channel.into();
-        let mut left = 0;
-        for shard in (0..self.core.shards()).filter(|shard| remote >> shard & 1 == 1) {
-            let from = self.core.id;
-            let (channel, frame) = (Arc::clone(&channel), Arc::clone(&frame));
-            self.core.send(shard, Mail::Publish { ticket, from, channel, frame });
-            left += 1;
-        }
-        self.core.publishes.push((ticket, origin, members - failed, failed, left));
+        self.core.publish_remote(origin, &channel.into(), &frame, (sent, failed), remote);
         None
     }
 

@@ -10,7 +10,6 @@ use crate::model::command::{ClientCall, ClientFrame, ClientId};
 use crate::model::event::{Event, Reply};
 use crate::model::refusal::Refusal;
 use crate::proto::{CloseReason, Session};
-use crate::wire::ws::Opcode;
 use std::sync::Arc;
 
 /// Client ids that `channel.presence` names.
@@ -218,6 +217,21 @@ impl Shard {
         }
     }
 
+    /// A publish that had to wait for commands before it.
+    pub(super) fn publish_now(
+        &mut self,
+        origin: Origin,
+        channel: &Arc<str>,
+        frame: &Arc<ClientFrame>,
+    ) {
+        let (sent, failed, remote) =
+            self.core.publish(channel, frame.binary, &frame.bytes, &mut self.palette);
+        if remote == 0 {
+            return self.core.reply(origin, Reply::Published(sent, failed));
+        }
+        self.core.publish_remote(origin, channel, frame, (sent, failed), remote);
+    }
+
     /// A publish of another shard.
     pub(super) fn on_publish(
         &mut self,
@@ -226,20 +240,9 @@ impl Shard {
         channel: &Arc<str>,
         frame: &ClientFrame,
     ) {
-        let found = self.core.channels.get(channel);
-        let (members, full) = found.map_or((0, 0), |c| (c.members.len() as u64, u64::from(c.full)));
-        if members > 0 {
-            let opcode = if frame.binary { Opcode::Binary } else { Opcode::Text };
-            let span = self.palette.shared_frame(opcode, &frame.bytes);
-            let channel = Arc::clone(channel);
-            match self.core.runs.last_mut() {
-                Some(run) if run.channel == channel && run.span.extended(span).is_some() => {
-                    run.span = run.span.extended(span).unwrap_or(span);
-                }
-                _ => self.core.runs.push(super::core::Run { channel, span }),
-            }
-        }
-        let part = Part::Counted { sent: members - full, failed: full, clients: Vec::new() };
+        let (sent, failed, _) =
+            self.core.publish(channel, frame.binary, &frame.bytes, &mut self.palette);
+        let part = Part::Counted { sent, failed, clients: Vec::new() };
         self.core.send(from, Mail::Part { ticket, part });
     }
 

@@ -30,7 +30,17 @@ const NEXT_TOPIC_KEY: &[u8] = b"next_topic";
 #[derive(Debug)]
 struct Pending {
     durable_at: Offset,
+    name: TopicName,
     changes: Vec<Change>,
+    origin: Origin,
+    reply: Reply,
+}
+
+/// A change that not every shard has heard of.
+#[derive(Debug)]
+struct Spreading {
+    left: usize,
+    name: TopicName,
     origin: Origin,
     reply: Reply,
 }
@@ -41,7 +51,7 @@ pub struct Topics {
     log: CatalogLog,
     next_id: TopicId,
     pending: VecDeque<Pending>,
-    heard: AHashMap<u64, (usize, Origin, Reply)>,
+    spreading: AHashMap<u64, Spreading>,
     next_round: u64,
     /// Names that pending changes make or delete: requests for them wait.
     busy: Vec<TopicName>,
@@ -82,7 +92,7 @@ impl Topics {
             log,
             next_id,
             pending: VecDeque::new(),
-            heard: AHashMap::new(),
+            spreading: AHashMap::new(),
             next_round: 0,
             busy: Vec::new(),
             waiting: VecDeque::new(),
@@ -156,8 +166,8 @@ impl Topics {
                 let name = wanted.name.clone();
                 changes.push(Change::Created(Arc::new(wanted)));
                 let reply = Reply::Created { existed: existing.is_some() };
-                self.pending.push_back(Pending { durable_at, changes, origin, reply });
-                self.busy.push(name);
+                self.busy.push(name.clone());
+                self.pending.push_back(Pending { durable_at, name, changes, origin, reply });
             }
             Err(why) => refuse(core, super::owner::refusal(why)),
         }
@@ -175,8 +185,9 @@ impl Topics {
             Ok(Some(durable_at)) => {
                 let changes = vec![Change::Deleted(topic.id)];
                 let reply = Reply::Done;
-                self.pending.push_back(Pending { durable_at, changes, origin, reply });
+                let name = name.clone();
                 self.busy.push(name.clone());
+                self.pending.push_back(Pending { durable_at, name, changes, origin, reply });
             }
             Ok(None) => core.reply(origin, Reply::Refused(Refusal::UnknownTopic)),
             Err(why) => core.reply(origin, Reply::Refused(super::owner::refusal(why))),
@@ -205,32 +216,37 @@ impl Topics {
                 }
                 Event::Failed { from, below, why } => {
                     let lost = |p: &Pending| (from..below).contains(&p.durable_at);
-                    for pending in self.pending.iter().filter(|p| lost(p)) {
+                    let (failed, kept) = self.pending.drain(..).partition(lost);
+                    self.pending = kept;
+                    let failed: VecDeque<Pending> = failed;
+                    for pending in failed {
                         core.reply(pending.origin, Reply::Refused(super::owner::refusal(why)));
+                        self.release(core, &pending.name);
                     }
-                    self.pending.retain(|p| !lost(p));
-                    self.busy.clear();
                 }
                 Event::Poisoned { .. } | Event::ReadOnly | Event::Full => {
                     tracing::error!(?event, "trouble with the catalog");
                 }
             }
         }
-        if self.pending.is_empty() && !self.busy.is_empty() {
-            self.busy.clear();
-            for mail in std::mem::take(&mut self.waiting) {
-                self.request(core, mail);
-            }
+    }
+
+    /// Requests for a name may go on: every shard has heard of the change before them, or it failed.
+    fn release(&mut self, core: &mut Core, name: &TopicName) {
+        self.busy.retain(|busy| busy != name);
+        for mail in std::mem::take(&mut self.waiting) {
+            self.request(core, mail);
         }
     }
 
     fn announce(&mut self, core: &mut Core, pending: Pending) {
         self.next_round += 1;
         let round = self.next_round;
-        let shards = usize::from(core.shards());
-        self.heard.insert(round, (shards, pending.origin, pending.reply));
-        let last = pending.changes.len().saturating_sub(1);
-        for (index, change) in pending.changes.into_iter().enumerate() {
+        let left = usize::from(core.shards());
+        let Pending { name, changes, origin, reply, .. } = pending;
+        self.spreading.insert(round, Spreading { left, name, origin, reply });
+        let last = changes.len().saturating_sub(1);
+        for (index, change) in changes.into_iter().enumerate() {
             let round = (index == last).then_some(round);
             core.broadcast(|| Mail::Changed { change: change.clone(), round });
             let id = core.id;
@@ -240,12 +256,13 @@ impl Topics {
 
     /// A shard has heard of a change.
     pub fn on_heard(&mut self, core: &mut Core, round: u64) {
-        let Some(entry) = self.heard.get_mut(&round) else { return };
-        entry.0 -= 1;
-        if entry.0 == 0
-            && let Some((_, origin, reply)) = self.heard.remove(&round)
+        let Some(spreading) = self.spreading.get_mut(&round) else { return };
+        spreading.left -= 1;
+        if spreading.left == 0
+            && let Some(Spreading { name, origin, reply, .. }) = self.spreading.remove(&round)
         {
             core.reply(origin, reply);
+            self.release(core, &name);
         }
     }
 
