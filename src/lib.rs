@@ -20,5 +20,5 @@ pub mod fanout;
 pub mod proto;
 //admin
 //shard
-//cli
+pub mod cli;
 //boot
