@@ -160,7 +160,7 @@ fn from(text: Option<&str>) -> Result<From, clap::Error> {
         None | Some("latest") => Ok(From::Latest),
         Some("earliest") => Ok(From::Earliest),
         Some(offset) => offset.parse().map(From::Offset).map_err(|_| {
-            let text = format!("--from {offset}: give an offset, `earliest` or `latest`\n");
+            let text = format!("--from {offset}: give an offset, `earliest` or `latest`");
             parser().error(ErrorKind::InvalidValue, text)
         }),
     }
