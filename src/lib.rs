@@ -20,5 +20,5 @@ pub mod fanout;
 pub mod proto;
 pub mod admin;
 pub mod shard;
-//cli
+pub mod cli;
 pub mod boot;

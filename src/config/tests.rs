@@ -161,7 +161,7 @@ fn the_table_and_the_default_configuration_are_equal() {
         assert_eq!(printed, key.default, "{}", key.path());
     }
     let mut user = keys::blank_user();
-    for key in USER_KEYS.iter().filter(|key| key.default != "") {
+    for key in USER_KEYS.iter().filter(|key| !key.default.is_empty()) {
         assert_eq!((key.slot)(&mut user).print().unwrap(), key.default, "{}", key.path());
     }
     for key in ROUTE_KEYS {

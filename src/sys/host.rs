@@ -78,7 +78,12 @@ pub fn probe_ring() -> io::Result<()> {
 /// Major and minor version of the running kernel.
 #[must_use]
 pub fn kernel() -> (u32, u32) {
-    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    // SAFETY: all zeros is a valid `utsname`.
+    let mut names: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid out-pointer; on failure the zeros stay. (/proc/sys may be hidden by the unit.)
+    unsafe { libc::uname(&raw mut names) };
+    let text: String =
+        names.release.iter().map(|&c| c as u8 as char).take_while(|&c| c != '\0').collect();
     let mut parts = text.split(|c: char| !c.is_ascii_digit()).filter_map(|p| p.parse().ok());
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }

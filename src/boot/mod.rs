@@ -1,7 +1,11 @@
 //! The composition root: checks the machine, takes the data directory, binds the ports, starts the
 //! shards, and then watches over them until it is told to stop.
 
-use crate::config::Config;
+pub mod inspect;
+
+use crate::cli::{ServeOptions, demo};
+use crate::config::access::Secret;
+use crate::config::{Config, Role};
 use crate::limits::SHARDS_MAX;
 use crate::metrics;
 use crate::proto::PROTOCOLS;
@@ -10,12 +14,13 @@ use crate::shard::process::{STEP_NAMES, Step};
 use crate::shard::{self, BoundPort, Process};
 use crate::sys::net::{Listener, probe_free};
 use crate::sys::notify::{self, Signal};
-use crate::sys::{clock, files, host};
+use crate::sys::{clock, files, host, ring};
 use std::fs::{self, File, OpenOptions};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Locked memory that glommio wants for each executor, in bytes.
@@ -28,16 +33,16 @@ const STOP: Duration = Duration::from_millis(4_700);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Runs the appliance until it is stopped.
-pub fn serve(config: Config, on_ready: impl FnOnce(&Config)) -> ExitCode {
+pub fn serve(config: Config, options: ServeOptions) -> ExitCode {
     let started_ns = clock::monotonic_ns();
+    // The first executor would pay for it otherwise, and with it the time to listening.
+    ring::register_barrier();
     abort_on_panic();
     notify::hold_signals();
     metrics::set_resident_source(host::resident_bytes);
     match start(config, started_ns) {
-        Ok(running) => {
-            on_ready(&running.process.config);
-            running.watch()
-        }
+        Ok(running) if options.demo => running.with_demo(),
+        Ok(running) => running.watch(),
         Err(problem) => {
             tracing::error!("{problem}");
             ExitCode::FAILURE
@@ -176,6 +181,24 @@ fn set_address(config: &mut Config, name: &str, address: SocketAddr) {
 }
 
 impl Running {
+    /// Simulated sensors feed a stream, and the screen says what to try.
+    fn with_demo(&self) -> ExitCode {
+        let config = &self.process.config;
+        println!("{}", demo::greeting(config));
+        let token = config.users.iter().find_map(|user| match &user.token {
+            Some(Secret::Plain(token)) if user.may(Role::Write) => Some(token.clone()),
+            _ => None,
+        });
+        let stop = Arc::new(AtomicBool::new(false));
+        if let Some(address) = config.listen.jsonjet {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || demo::run(address, token, &stop));
+        }
+        let code = self.watch();
+        stop.store(true, Ordering::Release);
+        code
+    }
+
     /// Waits for the end, feeding the service manager's watchdog only while every shard moves.
     fn watch(&self) -> ExitCode {
         let watchdog = notify::watchdog_interval();
