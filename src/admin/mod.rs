@@ -49,7 +49,9 @@ impl Admin {
     fn serve(&mut self, request: &Request<'_>, peer: &PeerInfo, intake: &mut dyn Intake) {
         let head = request.head;
         let known = ROUTES.iter().find(|(path, ..)| *path == head.path);
-        let Some((_, needs, route)) = known else { return answer(intake, 404, TEXT, "Not Found\n") };
+        let Some((_, needs, route)) = known else {
+            return answer(intake, 404, TEXT, "Not Found\n");
+        };
         if !matches!(head.method, "GET" | "HEAD") {
             return answer(intake, 405, TEXT, "Method Not Allowed\n");
         }

@@ -116,7 +116,9 @@ fn take_directory(config: &Config) -> Result<File, String> {
     let dir = &config.data_dir;
     let shown = dir.display();
     fs::create_dir_all(dir).map_err(|error| {
-        format!("cannot make the data directory {shown}: {error}; set data_dir to one that can be made")
+        format!(
+            "cannot make the data directory {shown}: {error}; set data_dir to one that can be made"
+        )
     })?;
     let path = dir.join("LOCK");
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
@@ -135,9 +137,10 @@ fn take_directory(config: &Config) -> Result<File, String> {
 /// Binds every port once for each shard. A port 0 becomes the one that the system chose.
 fn bind(mut config: Config, shards: usize) -> Result<(Config, Vec<Vec<BoundPort>>), String> {
     let mut ports: Vec<Vec<BoundPort>> = (0..shards).map(|_| Vec::new()).collect();
-    let rows = PROTOCOLS.iter().enumerate().map(|(index, protocol)| {
-        (Some(index), protocol.name, (protocol.address)(&config), index)
-    });
+    let rows = PROTOCOLS
+        .iter()
+        .enumerate()
+        .map(|(index, protocol)| (Some(index), protocol.name, (protocol.address)(&config), index));
     let admin = (None, "admin", config.listen.admin, metrics::ADMIN);
     let rows: Vec<_> = rows.chain([admin]).collect();
     for (protocol, name, address, front) in rows {
@@ -217,7 +220,8 @@ impl Running {
                 tracing::info!(shards = self.process.shards(), "ready");
                 self.tell("READY=1");
             }
-            if watchdog.is_some_and(|every| last_fed.elapsed() >= every.min(Duration::from_secs(5))) {
+            if watchdog.is_some_and(|every| last_fed.elapsed() >= every.min(Duration::from_secs(5)))
+            {
                 self.tell("WATCHDOG=1");
                 last_fed = Instant::now();
             }
@@ -233,7 +237,11 @@ impl Running {
                 seen[shard] = (turns, Instant::now());
             } else if seen[shard].1.elapsed() >= STALL {
                 let name = STEP_NAMES.get(step as usize).copied().unwrap_or("?");
-                tracing::error!(shard, step = name, "a shard has not moved for 10 s: ending the process");
+                tracing::error!(
+                    shard,
+                    step = name,
+                    "a shard has not moved for 10 s: ending the process"
+                );
                 std::process::abort();
             }
         }

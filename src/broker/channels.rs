@@ -61,7 +61,9 @@ impl Channels {
     /// Removes a member.
     pub fn leave(&mut self, name: &str, slot: u32) -> Edge {
         let Some(channel) = self.by_name.get_mut(name) else { return Edge::None };
-        let Some(index) = channel.members.iter().position(|m| *m == slot) else { return Edge::None };
+        let Some(index) = channel.members.iter().position(|m| *m == slot) else {
+            return Edge::None;
+        };
         channel.members.swap_remove(index);
         if !channel.members.is_empty() {
             return Edge::None;

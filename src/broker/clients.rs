@@ -167,7 +167,8 @@ mod tests {
             let mut last = 0;
             for round in 0..20_000_u64 {
                 // The clock stands still, runs, and once goes back.
-                let now = EPOCH_MS + 5_000 + round / 9_000 - if round == 15_000 { 4_000 } else { 0 };
+                let now =
+                    EPOCH_MS + 5_000 + round / 9_000 - if round == 15_000 { 4_000 } else { 0 };
                 let shard = (round % shards as u64) as u16;
                 let id = next_client_id(last, now, 1023, shard, stride);
                 assert!(id > last && node_of(id) == 1023 && shard_of(id, stride) == shard);

@@ -111,7 +111,8 @@ impl Shard {
         let missing = names.iter().find(|name| self.core.catalog.find(name).is_none());
         if let Some(name) = missing {
             // Made one after the other; the reply brings this command back here.
-            let absent = names.iter().filter(|n| self.core.catalog.find(n).is_none()).count() as u64;
+            let absent =
+                names.iter().filter(|n| self.core.catalog.find(n).is_none()).count() as u64;
             if self.core.catalog.queues() + absent > self.core.process.config.mesh.max_topics {
                 return self.core.reply(origin, Reply::Refused(Refusal::TooManyTopics));
             }
@@ -122,10 +123,12 @@ impl Shard {
             let origin = Origin { peer, token: Some(ticket as u32) };
             let (name, retention) = (name.clone(), Retention::default());
             let if_exists = IfExists::Keep;
-            let create = Mail::Create { origin, name, retention, pipe: false, queue: true, if_exists };
+            let create =
+                Mail::Create { origin, name, retention, pipe: false, queue: true, if_exists };
             return self.core.send(0, create);
         }
-        let found: Vec<_> = names.iter().filter_map(|n| self.core.catalog.find(n).cloned()).collect();
+        let found: Vec<_> =
+            names.iter().filter_map(|n| self.core.catalog.find(n).cloned()).collect();
         let Some(conn) = self.conns.get_mut(origin.peer.slot as usize) else { return };
         if conn.control.peer != origin.peer {
             return;
@@ -139,7 +142,8 @@ impl Shard {
             let (owner, topic, consumer) = (self.core.owner_of(*topic), *topic, origin.peer);
             self.core.send(owner, Mail::Pop { ticket, topic, consumer, acknowledge });
         }
-        self.gathers.insert(ticket, Gather::Pop { origin, left: topics.len(), topics, refused: None });
+        self.gathers
+            .insert(ticket, Gather::Pop { origin, left: topics.len(), topics, refused: None });
     }
 
     /// A topic that a `Pop` needs was made, or not.
@@ -326,9 +330,11 @@ impl Shard {
         let consumes = |conn: &super::conn::Conn| {
             conn.consuming.as_ref().is_some_and(|c| c.topics.iter().any(|t| t.id == topic))
         };
-        let slots = self.conns.iter().filter(|(_, conn)| consumes(conn)).map(|(slot, _)| slot as u32);
+        let slots =
+            self.conns.iter().filter(|(_, conn)| consumes(conn)).map(|(slot, _)| slot as u32);
         for slot in slots.collect::<Vec<_>>() {
-            if let Some(consuming) = self.conns.get_mut(slot as usize).and_then(|c| c.consuming.as_mut())
+            if let Some(consuming) =
+                self.conns.get_mut(slot as usize).and_then(|c| c.consuming.as_mut())
             {
                 consuming.topics.retain(|t| t.id != topic);
                 consuming.unwritten.retain(|u| u.topic != topic);
@@ -366,8 +372,13 @@ impl Shard {
     /// Gives a batch to the shards that want it.
     fn spread(&mut self, topic: TopicId, batch: Arc<Batch>) {
         let Some(owned) = self.core.owner.get(topic) else { return };
-        let wanted: Vec<u16> =
-            owned.interest.iter().enumerate().filter(|(_, n)| **n > 0).map(|(s, _)| s as u16).collect();
+        let wanted: Vec<u16> = owned
+            .interest
+            .iter()
+            .enumerate()
+            .filter(|(_, n)| **n > 0)
+            .map(|(s, _)| s as u16)
+            .collect();
         for shard in wanted {
             if shard == self.core.id {
                 self.deliver(topic, &batch);
@@ -427,7 +438,8 @@ impl Shard {
             return consuming.early.push((topic, acknowledge, list.to_vec()));
         }
         // A consumer that has left: the owner hears of it by another mail and frees them.
-        let (Some(found), true) = (found, self.conns.get(slot as usize).is_some_and(consumes)) else {
+        let (Some(found), true) = (found, self.conns.get(slot as usize).is_some_and(consumes))
+        else {
             return;
         };
         for (offset, reference) in list {
@@ -437,7 +449,8 @@ impl Shard {
                 let event = Event::Message { topic, offset, record, acknowledge };
                 session.on_event(event, intake, out);
             });
-            if let Some(consuming) = self.conns.get_mut(slot as usize).and_then(|c| c.consuming.as_mut())
+            if let Some(consuming) =
+                self.conns.get_mut(slot as usize).and_then(|c| c.consuming.as_mut())
             {
                 let unwritten = Unwritten { topic: topic.id, offset, at: u64::MAX };
                 consuming.unwritten.push_back(unwritten);

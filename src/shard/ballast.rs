@@ -26,7 +26,8 @@ impl Ballast {
         if self.path.exists() {
             return;
         }
-        if let Ok(file) = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path)
+        if let Ok(file) =
+            OpenOptions::new().write(true).create(true).truncate(false).open(&self.path)
             && files::allocate(&file, BALLAST_BYTES).is_err()
         {
             let _ = fs::remove_file(&self.path);

@@ -38,7 +38,11 @@ pub struct Post {
 
 impl Post {
     fn new(shards: usize) -> Self {
-        Self { own: VecDeque::new(), others: (0..shards).map(|_| VecDeque::new()).collect(), waiting: 0 }
+        Self {
+            own: VecDeque::new(),
+            others: (0..shards).map(|_| VecDeque::new()).collect(),
+            waiting: 0,
+        }
     }
 
     /// Whether mails wait for a full mailbox.

@@ -54,7 +54,8 @@ pub struct CatchUp {
 impl Shard {
     /// Carries out a `Subscribe`: tells the owners.
     pub(super) fn subscribe(&mut self, origin: Origin, topics: Vec<(TopicId, Begin)>) {
-        let known = |id: &TopicId| *id == self.core.log_topic.id || self.core.catalog.get(*id).is_some();
+        let known =
+            |id: &TopicId| *id == self.core.log_topic.id || self.core.catalog.get(*id).is_some();
         if !topics.iter().all(|(id, _)| known(id)) {
             return self.core.reply(origin, Reply::Refused(Refusal::UnknownTopic));
         }
@@ -74,7 +75,10 @@ impl Shard {
                 self.core.send(owner, Mail::Subscribe { from, ticket: 0, topic });
             }
         }
-        self.gathers.insert(ticket, super::gather::Gather::Subscribe { origin, left, list, refused: false });
+        self.gathers.insert(
+            ticket,
+            super::gather::Gather::Subscribe { origin, left, list, refused: false },
+        );
     }
 
     /// The owner knows of a subscription: from here on its batches come.
@@ -86,7 +90,8 @@ impl Shard {
         begin: Begin,
         begun: Begun,
     ) {
-        let Some(super::gather::Gather::Subscribe { origin, .. }) = self.gathers.get(&ticket) else {
+        let Some(super::gather::Gather::Subscribe { origin, .. }) = self.gathers.get(&ticket)
+        else {
             return;
         };
         let slot = origin.peer.slot;
@@ -273,7 +278,8 @@ impl Shard {
         }
         for batch in std::mem::take(&mut catch_up.held) {
             let from = catch_up.from.max(catch_up.target);
-            let list: Vec<(Offset, Record<'_>)> = batch.iter().filter(|(o, _)| *o >= from).collect();
+            let list: Vec<(Offset, Record<'_>)> =
+                batch.iter().filter(|(o, _)| *o >= from).collect();
             self.give(catch_up.slot, catch_up.id, &catch_up.topic, &list, false);
         }
         (true, false)

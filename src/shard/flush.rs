@@ -164,7 +164,7 @@ impl Shard {
         }
         let was_websocket = matches!(conn.phase, Phase::WebSocket);
         conn.out.close.get_or_insert(1000);
-        conn.drop_at = now + if conn.backlog.is_some() { 5 } else { 1 } * CLOSE_TIMEOUT_MS;
+        conn.drop_at = now + CLOSE_TIMEOUT_MS;
         let drop_at = conn.drop_at;
         self.retire(slot, was_websocket);
         if let Some(conn) = self.conns.get_mut(slot as usize) {
@@ -333,8 +333,8 @@ impl Shard {
     pub(super) fn watch(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         let closing = matches!(conn.phase, Phase::Closing);
-        let read = !(conn.finished && conn.ended.is_none())
-            && (closing || !(conn.control.is_blocked()));
+        let read =
+            !(conn.finished && conn.ended.is_none()) && (closing || !(conn.control.is_blocked()));
         let interest = match (read, conn.backlog.is_some()) {
             (true, true) => Interest::Both,
             (true, false) => Interest::Read,

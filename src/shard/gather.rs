@@ -17,7 +17,12 @@ pub enum Gather {
     /// Every shard says who is in a channel.
     Present { origin: Origin, left: usize, count: u64, clients: Vec<ClientId> },
     /// Every owner must know of the subscriptions.
-    Subscribe { origin: Origin, left: usize, list: Vec<(TopicId, SubscriptionId, Begin)>, refused: bool },
+    Subscribe {
+        origin: Origin,
+        left: usize,
+        list: Vec<(TopicId, SubscriptionId, Begin)>,
+        refused: bool,
+    },
     /// Every owner must know of the consumer.
     Pop { origin: Origin, left: usize, topics: Vec<TopicId>, refused: Option<Refusal> },
 }
@@ -41,7 +46,10 @@ impl Shard {
         let Some(gather) = self.gathers.get_mut(&ticket) else { return };
         match (gather, part) {
             (Gather::Heard { left, .. }, _) => *left -= 1,
-            (Gather::Present { left, count, clients, .. }, Part::Counted { sent, clients: more, .. }) => {
+            (
+                Gather::Present { left, count, clients, .. },
+                Part::Counted { sent, clients: more, .. },
+            ) => {
                 *left -= 1;
                 *count += sent;
                 *clients = merge_present(std::mem::take(clients), more);
@@ -56,7 +64,10 @@ impl Shard {
                 *left -= 1;
                 *refused = true;
             }
-            (Gather::Subscribe { left, list, .. }, Part::Subscribed { topic, head, view, kept }) => {
+            (
+                Gather::Subscribe { left, list, .. },
+                Part::Subscribed { topic, head, view, kept },
+            ) => {
                 *left -= 1;
                 let own: Vec<_> = list.iter().filter(|(t, ..)| *t == topic).copied().collect();
                 // One part comes for each entry; all entries of a topic begin at the first one.

@@ -3,9 +3,9 @@
 //! All sockets of a shard are read into one buffer. What is left of it when a connection must wait is
 //! copied into the connection's own; an idle connection holds none.
 
+use super::Shard;
 use super::conn::{Arriving, Conn, Control, Exchange, NEVER, Phase};
 use super::occupant::Occupant;
-use super::Shard;
 use crate::admin::Admin;
 use crate::broker::Peer;
 use crate::limits::HTTP_HEAD_TIMEOUT_MS;
@@ -23,7 +23,7 @@ pub const RECEIVE_BYTES: usize = 256 << 10;
 /// Milliseconds that accepting pauses when the process has no descriptor left.
 const ACCEPT_PAUSE_MS: u64 = 100;
 /// Milliseconds that a peer has to answer a close.
-pub const CLOSE_TIMEOUT_MS: u64 = 1_000;
+pub const CLOSE_TIMEOUT_MS: u64 = 3_000;
 
 /// What to do with the rest of the bytes.
 enum Next {
@@ -239,7 +239,8 @@ impl Shard {
                 let expects = head.expect_continue;
                 let head = input[..length].to_vec();
                 let Some(conn) = self.conns.get_mut(slot as usize) else { return Next::Need };
-                conn.phase = Phase::Http(Some(Box::new(Arriving { head, reader, body: Vec::new() })));
+                conn.phase =
+                    Phase::Http(Some(Box::new(Arriving { head, reader, body: Vec::new() })));
                 if expects {
                     self.put_raw(slot, b"HTTP/1.1 100 Continue\r\n\r\n");
                 }
@@ -335,9 +336,14 @@ impl Shard {
     }
 
     fn deflate_preference(&self, slot: u32) -> Preference {
-        let echo = self.conns.get(slot as usize).is_some_and(|c| matches!(c.occupant, Occupant::Admin(_)));
+        let echo =
+            self.conns.get(slot as usize).is_some_and(|c| matches!(c.occupant, Occupant::Admin(_)));
         if echo {
-            Preference { server_no_context_takeover: false, client_no_context_takeover: false, ..Preference::default() }
+            Preference {
+                server_no_context_takeover: false,
+                client_no_context_takeover: false,
+                ..Preference::default()
+            }
         } else {
             Preference::default()
         }

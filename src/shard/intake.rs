@@ -176,9 +176,7 @@ impl Intake for Desk<'_> {
                 let of = |m: &crate::metrics::Shard| m.fronts[self.front as usize].websockets.get();
                 process.metrics.iter().map(of).sum()
             }
-            Gauge::UptimeMs => {
-                (crate::sys::clock::monotonic_ns() - process.started_ns) / 1_000_000
-            }
+            Gauge::UptimeMs => (crate::sys::clock::monotonic_ns() - process.started_ns) / 1_000_000,
         }
     }
 

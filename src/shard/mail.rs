@@ -111,7 +111,12 @@ impl OwnedRecords {
 #[derive(Debug)]
 pub enum Part {
     /// Subscribed: the offset that comes next, how to read what is kept, what a ring in memory holds.
-    Subscribed { topic: TopicId, head: Offset, view: Option<Arc<PartitionView>>, kept: Vec<Arc<Batch>> },
+    Subscribed {
+        topic: TopicId,
+        head: Offset,
+        view: Option<Arc<PartitionView>>,
+        kept: Vec<Arc<Batch>>,
+    },
     /// Consuming.
     Popped,
     /// Published or present there.

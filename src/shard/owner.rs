@@ -354,7 +354,8 @@ impl Owner {
                 partition.on_done(&mut self.disk, &done, &mut self.events);
                 let records = owned.topic.retention.records.unwrap_or(self.retention.records);
                 if records > 0 {
-                    let keep = log::partition::Retention { records: Some(records), ..Default::default() };
+                    let keep =
+                        log::partition::Retention { records: Some(records), ..Default::default() };
                     partition.retain(&mut self.disk, &keep, 0);
                 }
             }
@@ -436,12 +437,14 @@ impl Owner {
 
     /// Every second: retention, space, unacknowledged messages.
     pub fn tick(&mut self, now: i64, now_ms: u64) {
-        let (ids, defaults): (Vec<TopicId>, _) = (self.topics.keys().copied().collect(), self.retention);
+        let (ids, defaults): (Vec<TopicId>, _) =
+            (self.topics.keys().copied().collect(), self.retention);
         for id in ids {
             let Some(owned) = self.topics.get_mut(&id) else { continue };
             if let Store::Log(partition) = &mut owned.store {
                 let own = owned.topic.retention;
-                let pick = |own: Option<u64>, default: u64| own.or(Some(default)).filter(|n| *n > 0);
+                let pick =
+                    |own: Option<u64>, default: u64| own.or(Some(default)).filter(|n| *n > 0);
                 let keep = log::partition::Retention {
                     records: pick(own.records, defaults.records),
                     bytes: pick(own.bytes, defaults.bytes),
@@ -583,7 +586,9 @@ impl Owned {
                 Event::ReadOnly => {
                     outcome.read_only += 1;
                     let name = &self.topic.name;
-                    outcome.alarms.push(format!("topic {name} is read-only after a second failure"));
+                    outcome
+                        .alarms
+                        .push(format!("topic {name} is read-only after a second failure"));
                 }
                 Event::Full => outcome.alarms.push("the disk is full: writes are refused".into()),
             }

@@ -7,8 +7,8 @@ use crate::metrics;
 use crate::model::command::ClientId;
 use crate::model::topic::Topic;
 use std::io;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What a shard is doing, for the guard against stalls. The order of [`STEP_NAMES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

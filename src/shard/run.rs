@@ -370,18 +370,17 @@ impl Shard {
             process.clients_reserved.store(last_client, Ordering::Relaxed);
             self.topics = Some(topics);
             for topic in list {
-                self.core.broadcast(|| {
-                    Mail::Changed { change: Change::Created(Arc::clone(&topic)), round: None }
+                self.core.broadcast(|| Mail::Changed {
+                    change: Change::Created(Arc::clone(&topic)),
+                    round: None,
                 });
                 self.take_over(&topic)?;
                 self.core.deliver_post();
             }
             let log_topic = Arc::clone(&self.core.log_topic);
             self.core.owner.open(&log_topic)?;
-            self.core.broadcast(|| Mail::Changed {
-                change: Change::Deleted(LOG_TOPIC),
-                round: Some(0),
-            });
+            self.core
+                .broadcast(|| Mail::Changed { change: Change::Deleted(LOG_TOPIC), round: Some(0) });
             while self.core.post.is_delayed() {
                 self.core.deliver_post();
                 ring::run_pending().await;

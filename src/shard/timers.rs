@@ -7,8 +7,8 @@ use crate::config::effective::OnFull;
 use crate::limits::{BODY_RATE_MIN, HTTP_HEAD_TIMEOUT_MS};
 use crate::log::SpaceState;
 use crate::proto::{CloseReason, Session};
-use crate::sys::net::Interest;
 use crate::sys::files;
+use crate::sys::net::Interest;
 use crate::wire::http::write_response;
 use crate::wire::ws::encode;
 use std::sync::atomic::Ordering;
@@ -106,7 +106,8 @@ impl Shard {
                 return Due::Drop;
             }
             Phase::WebSocket => {
-                let (idle, ping) = (u64::from(conn.control.idle_ms), u64::from(conn.control.ping_ms));
+                let (idle, ping) =
+                    (u64::from(conn.control.idle_ms), u64::from(conn.control.ping_ms));
                 let waits = conn.control.paused || conn.control.hold;
                 if idle > 0 && silence >= idle && !waits {
                     return Due::Silent;
@@ -137,7 +138,8 @@ impl Shard {
         match conn.phase {
             Phase::Http(_) => at = at.min(conn.heard_ms + KEEP_ALIVE_MS),
             Phase::WebSocket => {
-                let (idle, ping) = (u64::from(conn.control.idle_ms), u64::from(conn.control.ping_ms));
+                let (idle, ping) =
+                    (u64::from(conn.control.idle_ms), u64::from(conn.control.ping_ms));
                 if idle > 0 {
                     at = at.min(conn.heard_ms + idle);
                 }
@@ -158,7 +160,8 @@ impl Shard {
         match &conn.phase {
             Phase::Http(None) if conn.unread.is_empty() => self.lose(slot),
             Phase::Http(_) => {
-                let (content_type, body) = conn.occupant.http_error(408, "request arrived too slowly");
+                let (content_type, body) =
+                    conn.occupant.http_error(408, "request arrived too slowly");
                 let mut answer = Vec::new();
                 write_response(&mut answer, 408, Some(content_type), &[], &body, false, false);
                 self.put_raw(slot, &answer);

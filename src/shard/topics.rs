@@ -70,7 +70,8 @@ impl Topics {
         settings: Settings,
     ) -> std::io::Result<(Self, Vec<Arc<Topic>>, u64, crate::log::Report)> {
         let dir = core.process.config.data_dir.join("catalog");
-        let settings = Settings { segment_bytes_min: 64 << 10, segment_bytes_max: 4 << 20, ..settings };
+        let settings =
+            Settings { segment_bytes_min: 64 << 10, segment_bytes_max: 4 << 20, ..settings };
         let (log, report) = CatalogLog::open(&mut core.owner.disk, &dir, CATALOG_TAG, settings)?;
         let mut list: Vec<Arc<Topic>> = Vec::new();
         for (family, key, value) in log.iter() {
@@ -149,7 +150,8 @@ impl Topics {
         if core.process.stopping.load(std::sync::atomic::Ordering::Relaxed) {
             return refuse(core, Refusal::Stopping);
         }
-        let queues_full = wanted.queue && core.catalog.queues() >= core.process.config.mesh.max_topics;
+        let queues_full =
+            wanted.queue && core.catalog.queues() >= core.process.config.mesh.max_topics;
         if existing.is_none() && (queues_full || core.catalog.len() >= TOPICS_MAX) {
             return refuse(core, Refusal::TooManyTopics);
         }

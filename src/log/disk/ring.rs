@@ -261,7 +261,11 @@ impl Disk for RingDisk {
     fn remove(&mut self, tag: Tag, path: &Path) -> Ticket {
         let path = path.to_owned();
         self.in_background(tag, move || {
-            if path.is_dir() { fs::remove_dir_all(&path)? } else { fs::remove_file(&path)? }
+            if path.is_dir() {
+                fs::remove_dir_all(&path)?
+            } else {
+                fs::remove_file(&path)?
+            }
             sync_parent(&path).map(|()| 0)
         })
     }
