@@ -1,7 +1,8 @@
-//! A client of the published protocol of JSON streams, as `weir pub`, `sub`, `topics` and the demo use it.
+//! A client of the published protocol of JSON streams, as `weir pub`, `sub`, `topics` and the demo
+//! use it.
 //!
-//! One request is under way at a time, so the next frame that is neither greeting nor delivery is its
-//! answer. Every error is a sentence that ends with its remedy.
+//! One request is under way at a time, so the next frame that is neither greeting nor delivery is
+//! its answer. Every error is a sentence that ends with its remedy.
 
 use super::parse::Reach;
 use super::table;

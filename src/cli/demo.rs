@@ -122,7 +122,8 @@ pub fn greeting(config: &Config) -> String {
             out,
             "\nSee the records arrive:\n  weir sub {STREAM}{flag}\n  \
              weir sub {STREAM} --from earliest{flag}\n  \
-             wscat -c ws://{address}/ws -x '{{\"type\":\"subscribe\",\"streamName\":\"{STREAM}\"}}' \
+             wscat -c ws://{address}/ws -x \
+             '{{\"type\":\"subscribe\",\"streamName\":\"{STREAM}\"}}' \
              -w 60\n\
              \nInsert one:\n  weir pub {STREAM} '{{\"sensor\":\"mine\",\"value\":1}}'{flag}\n  \
              curl http://{address}/api/insert \

@@ -31,7 +31,7 @@ pub fn start() {
     let _ = tracing_subscriber::registry().with(layers.with_filter(filter)).try_init();
     if level.is_none() {
         let given = given.unwrap_or_default();
-        tracing::warn!(target: "weir", given, "{VARIABLE} is not error, warn, info or debug; info holds");
+        tracing::warn!(target: "weir", given, "{VARIABLE}: not error, warn, info, debug; info holds");
     }
 }
 

@@ -1,7 +1,8 @@
 //! From the words of the command line to an [`Action`], by the table.
 //!
-//! The parser is built from [`COMMANDS`] and knows no command itself; [`Action`] is what remains once
-//! every value has its type, so that what follows cannot be asked for something that makes no sense.
+//! The parser is built from [`COMMANDS`] and knows no command itself; [`Action`] is what remains
+//! once every value has its type, so that what follows cannot be asked for something that makes no
+//! sense.
 
 use super::table::{self, COMMANDS, Command, Offer};
 use clap::error::ErrorKind;
@@ -72,7 +73,8 @@ pub fn parser() -> clap::Command {
 fn subcommand(command: &'static Command) -> clap::Command {
     let positionals = command.positionals.iter().map(|one| {
         let arg = Arg::new(one.name).required(one.required).help(one.help);
-        // A record may be a negative number only to be refused by the server, never mistaken for a flag.
+        // A record may be a negative number only to be refused by the server, never mistaken for a
+        // flag.
         offered(arg.allow_negative_numbers(true), one.offer)
     });
     let flags = command.flags.iter().map(|flag| {

@@ -1,15 +1,17 @@
 //! `weir pub`, `weir sub` and `weir topics`.
 //!
-//! Records pass as the text they are, in both directions: every digit and the order of keys survive.
-//! Publishing sends as many lines as have arrived, so a pipe is fast and a person is not kept waiting.
+//! Records pass as the text they are, in both directions: every digit and the order of keys
+//! survive. Publishing sends as many lines as have arrived, so a pipe is fast and a person is not
+//! kept waiting.
 
 use super::client::{Client, Target, quoted};
 use super::parse::From;
 use crate::model::json::{self, Kind, key_is};
-use crate::sys::notify;
+use crate::sys::{files, notify};
 use simd_json::prelude::*;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -19,6 +21,8 @@ use std::time::Duration;
 const BATCH_RECORDS_MAX: usize = 1_000;
 /// Bytes after which a request is sent; well below any sensible `limits.message_bytes`.
 const BATCH_BYTES: usize = 256 << 10;
+/// Between two looks whether standard output is still read.
+const LOOK: Duration = Duration::from_millis(200);
 /// After a signal, until the process ends even though its output does not move.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -186,14 +190,17 @@ fn printed(frame: &str, whole: bool) -> Result<Option<&str>, String> {
     }
 }
 
-/// On SIGINT or SIGTERM ends the reading of the connection; what was read is still printed.
+/// On SIGINT or SIGTERM, or when nobody reads standard output any more, ends the reading of the
+/// connection; what was read is still printed.
 fn stop_on_signal(client: &Client) -> Result<Arc<AtomicBool>, String> {
     let stream = client.stream().map_err(|error| format!("{error}; raise `ulimit -n`"))?;
     let stopped = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stopped);
     notify::hold_signals();
     thread::spawn(move || {
-        while notify::next_signal(Duration::from_secs(3_600)) != Some(notify::Signal::Stop) {}
+        while notify::next_signal(LOOK) != Some(notify::Signal::Stop)
+            && !files::nobody_reads(io::stdout().as_fd())
+        {}
         told.store(true, Ordering::Release);
         let _ = stream.shutdown(Shutdown::Read);
         thread::sleep(STOP_PATIENCE);

@@ -1,4 +1,5 @@
-//! Every command and flag, once: the parser, help, completions and the manual page are made from here.
+//! Every command and flag, once: the parser, help, completions and the manual page are made from
+//! here.
 
 /// What a shell offers for a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

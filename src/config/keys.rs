@@ -1,8 +1,9 @@
 //! Every key of the configuration file, once: section, name, default, range, help, and the field.
 //!
-//! Checking a file, naming the nearest key, `weir check`, the commented default file and the tests all
-//! read these tables. The default stands here as TOML text for the reader and in `Config::default` for
-//! the program; a test keeps the two equal. A key's unit is the end of its name (`_ms`, `_s`, `_bytes`).
+//! Checking a file, naming the nearest key, `weir check`, the commented default file and the tests
+//! all read these tables. The default stands here as TOML text for the reader and in
+//! `Config::default` for the program; a test keeps the two equal. A key's unit is the end of its
+//! name (`_ms`, `_s`, `_bytes`).
 
 use super::access::{Role, User};
 use super::effective::{Config, Route};
@@ -174,7 +175,7 @@ pub const KEYS: &[Key<Config>] = keys! {
     "limits" "outbox_bytes" = "16777216", SOME => Usize(limits.outbox_bytes),
         "Queued for one slow connection.";
     "limits" "outbox_full" = "\"disconnect\"", ANY => Choice(limits.outbox_full),
-        "Beyond outbox_bytes: close 1013, or \"drop_oldest\", \"drop_newest\". A protocol's own rule holds.";
+        "Beyond it: close 1013, or \"drop_oldest\", \"drop_newest\"; a protocol's own rule holds.";
 
     "websocket" "compress_fanout" = "false", ANY => Bool(compress_fanout),
         "Compress what many connections get, for those that agreed to permessage-deflate.";

@@ -1,7 +1,9 @@
-//! From TOML text to [`Config`]: every value checked against the key table, then the rules between keys.
+//! From TOML text to [`Config`]: every value checked against the key table, then the rules between
+//! keys.
 //!
-//! Nothing stops at the first problem: a value that does not fit leaves its default in force, and the
-//! rules between keys only speak about values that were accepted, so no problem is a mere consequence.
+//! Nothing stops at the first problem: a value that does not fit leaves its default in force, and
+//! the rules between keys only speak about values that were accepted, so no problem is a mere
+//! consequence.
 
 use super::effective::{Config, Route};
 use super::keys::{self, KEYS, Key, ROUTE_KEYS, ROUTES, SECTIONS, USER_KEYS, USERS};

@@ -1,7 +1,7 @@
 //! What the operator decides: read once at start, checked, then only looked at.
 //!
-//! One table of keys ([`keys`]) is the only place where a key is described; checking, the listing of
-//! what is in force and the commented default file are made from it.
+//! One table of keys ([`keys`]) is the only place where a key is described; checking, the listing
+//! of what is in force and the commented default file are made from it.
 
 pub mod access;
 pub mod effective;

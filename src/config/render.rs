@@ -67,8 +67,8 @@ pub fn defaults() -> String {
         }
     }
     out.push_str(
-        "\n# Who may do what. Without any [[user]] everything is open, and only loopback addresses\n\
-         # may be bound unless allow_open = true.\n",
+        "\n# Who may do what. Without any [[user]] everything is open, and only loopback\n\
+         # addresses may be bound unless allow_open = true.\n",
     );
     describe_all(&mut out, USERS, USER_KEYS, &mut keys::blank_user());
     out

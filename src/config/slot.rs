@@ -1,8 +1,9 @@
 //! A place in the configuration and what may stand there.
 //!
-//! A [`Slot`] borrows one field. The same borrow serves both directions: a TOML value is checked and
-//! put in ([`Slot::fill`]), or the field is written as TOML ([`Slot::print`]). A value that does not
-//! fit leaves the field as it was, so checking can go on and collect every problem of a file.
+//! A [`Slot`] borrows one field. The same borrow serves both directions: a TOML value is checked
+//! and put in ([`Slot::fill`]), or the field is written as TOML ([`Slot::print`]). A value that
+//! does not fit leaves the field as it was, so checking can go on and collect every problem of a
+//! file.
 
 use super::access::{Role, Secret};
 use super::effective::{Durability, OnFull, QueueFull};
@@ -166,7 +167,8 @@ impl Slot<'_> {
         }
     }
 
-    /// The field as TOML; `None`: it is absent, or (of the two forms of a secret) the other one is set.
+    /// The field as TOML; `None`: it is absent, or (of the two forms of a secret) the other one is
+    /// set.
     #[must_use]
     pub fn print(&self) -> Option<String> {
         let list = |all: Vec<&str>| {

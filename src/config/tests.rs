@@ -1,4 +1,5 @@
-//! Texts and their problems; the tables against `Config::default`, the contract and the shipped file.
+//! Texts and their problems; the tables against `Config::default`, the contract and the shipped
+//! file.
 
 use super::access::Secret;
 use super::effective::{Config, Route};
@@ -15,108 +16,106 @@ fn problems(text: &str) -> Vec<String> {
     parse(text).err().unwrap_or_default().iter().map(ToString::to_string).collect()
 }
 
+/// A file, and the lines that say what is wrong with it.
+const FILES: &[(&str, &[&str])] = &[
+    ("", &[]),
+    ("shards = 2\n[mesh]\nnode = 0x3FF\n[listen]\nnsdb = \"off\"", &[]),
+    (
+        "[mesh]\nnode = 1024",
+        &["2:8: mesh.node: 1024 is out of range; give a whole number from 0 to 1023"],
+    ),
+    (
+        "[mesh]\nnode = -1\nidle_timeout_s = 1.5\nfull = \"wait\"",
+        &[
+            "2:8: mesh.node: -1 is out of range; give a whole number from 0 to 1023",
+            "3:18: mesh.idle_timeout_s: is 1.5, a number with a fraction; give a whole number \
+                 from 0 to 604800",
+            "4:8: mesh.full: \"wait\" is not known; give \"block\" or \"error\"",
+        ],
+    ),
+    (
+        "[raw]\nrows_limit = 99999999999999999999",
+        &["2:14: raw.rows_limit: 99999999999999999999 is out of range; give a whole number \
+               from 1 on"],
+    ),
+    ("pin = 1", &["1:7: pin: is 1, a number; give true or false"]),
+    ("data_dir = \"\"", &["1:12: data_dir: is empty; give a directory as a string"]),
+    ("shard = 1", &["1:1: shard: unknown key; did you mean shards?"]),
+    ("node = 1", &["1:1: node: unknown key; did you mean mesh.node?"]),
+    ("[mesh]\nmax_topic = 1", &["2:1: mesh.max_topic: unknown key; did you mean mesh.max_topics?"]),
+    ("[mush]\nnode = 1", &["1:2: mush: unknown table; did you mean [mesh]?"]),
+    ("[[users]]\nname = \"a\"", &["1:3: users: unknown table; did you mean [[user]]?"]),
+    (
+        "mesh = 1",
+        &["1:1: mesh: must be a table; write [mesh] on a line of its own, and its keys \
+                        below"],
+    ),
+    ("user = 1", &["1:1: user: must be an array of tables; write [[user]]"]),
+    (
+        "[listen]\nmesh = \"localhost\"",
+        &["2:8: listen.mesh: \"localhost\" is not an address; give an address such as \
+               \"127.0.0.1:3333\", or \"off\""],
+    ),
+    (
+        "[listen]\nmesh = \"0.0.0.0:1\"\nusers = \"[::1]:2\"",
+        &["2:1: listen.mesh: 0.0.0.0:1 can be reached from outside, and there is no [[user]]; \
+               add a [[user]], or set allow_open = true to let anybody do anything"],
+    ),
+    ("allow_open = true\n[listen]\nmesh = \"0.0.0.0:1\"", &[]),
+    ("[listen]\nmesh = \"0.0.0.0:1\"\n[[user]]\nname = \"a\"\ntoken = \"b\"", &[]),
+    (
+        "[listen]\nmesh = \"127.0.0.1:8400\"\nraw = \"[::]:8400\"\n[[user]]\nname = \"a\"\n\
+         token = \"b\"",
+        &[
+            "2:1: listen.mesh: 127.0.0.1:8400 is taken by listen.admin; give each front-end a \
+                 port of its own",
+            "3:1: listen.raw: [::]:8400 is taken by listen.mesh; give each front-end a port of \
+                 its own",
+        ],
+    ),
+    (
+        "[[mesh.route]]\npath = \"chat\"\ntopic = \"a b\"\nevents = [\"open\"]",
+        &[
+            "2:8: mesh.route.path: \"chat\" is not a path; give a path such as \"/chat\", \
+                 without query string",
+            "3:9: mesh.route.topic: \"a b\" is not a topic name; give a topic name of at most \
+                 255 bytes without white space, such as \"plant.s1\"",
+            "4:10: mesh.route.events: \"open\" is not known; give an array of any of \
+                 \"handshake\" or \"close\"",
+        ],
+    ),
+    (
+        "[[mesh.route]]\npath = \"/a\"\ntopic = \"a\"\n[[mesh.route]]\npath = \"/a\"\nwait = 1",
+        &[
+            "4:1: mesh.route.topic: missing; each route has a path and a topic",
+            "4:1: mesh.route.path: \"/a\" is in two routes; a path leads to one topic",
+            "6:1: mesh.route.wait: unknown key; did you mean mesh.route.path?",
+        ],
+    ),
+    (
+        "[[user]]\nname = \"a\"\n[[user]]\nname = \"a\"\ntoken = \"b\"\nroles = [\"root\"]",
+        &[
+            "1:1: user.password: nothing to log in with; give one of password, password_hash, \
+                 token, token_hash",
+            "3:1: user.name: \"a\" is the name of two users; give each user a name of its own",
+            "6:9: user.roles: \"root\" is not a role; give an array of any of \"read\" or \
+                 \"write\" or \"admin\"",
+        ],
+    ),
+    (
+        "[[user]]\ntoken = \"a\"\ntoken_hash = \"b\"",
+        &[
+            "1:1: user.name: missing; each user has a name of its own",
+            "1:1: user.token_hash: stands beside token; keep one of the two",
+            "3:14: user.token_hash: does not parse (password hash string missing field); give \
+                 an argon2id PHC string, made by `weir hash-password`",
+        ],
+    ),
+];
+
 #[test]
 fn each_text_has_exactly_these_problems() {
-    let table: &[(&str, &[&str])] = &[
-        ("", &[]),
-        ("shards = 2\n[mesh]\nnode = 0x3FF\n[listen]\nnsdb = \"off\"", &[]),
-        (
-            "[mesh]\nnode = 1024",
-            &["2:8: mesh.node: 1024 is out of range; give a whole number from 0 to 1023"],
-        ),
-        (
-            "[mesh]\nnode = -1\nidle_timeout_s = 1.5\nfull = \"wait\"",
-            &[
-                "2:8: mesh.node: -1 is out of range; give a whole number from 0 to 1023",
-                "3:18: mesh.idle_timeout_s: is 1.5, a number with a fraction; give a whole number \
-                 from 0 to 604800",
-                "4:8: mesh.full: \"wait\" is not known; give \"block\" or \"error\"",
-            ],
-        ),
-        (
-            "[raw]\nrows_limit = 99999999999999999999",
-            &["2:14: raw.rows_limit: 99999999999999999999 is out of range; give a whole number \
-               from 1 on"],
-        ),
-        ("pin = 1", &["1:7: pin: is 1, a number; give true or false"]),
-        ("data_dir = \"\"", &["1:12: data_dir: is empty; give a directory as a string"]),
-        ("shard = 1", &["1:1: shard: unknown key; did you mean shards?"]),
-        ("node = 1", &["1:1: node: unknown key; did you mean mesh.node?"]),
-        (
-            "[mesh]\nmax_topic = 1",
-            &["2:1: mesh.max_topic: unknown key; did you mean mesh.max_topics?"],
-        ),
-        ("[mush]\nnode = 1", &["1:2: mush: unknown table; did you mean [mesh]?"]),
-        ("[[users]]\nname = \"a\"", &["1:3: users: unknown table; did you mean [[user]]?"]),
-        (
-            "mesh = 1",
-            &["1:1: mesh: must be a table; write [mesh] on a line of its own, and its keys \
-                        below"],
-        ),
-        ("user = 1", &["1:1: user: must be an array of tables; write [[user]]"]),
-        (
-            "[listen]\nmesh = \"localhost\"",
-            &["2:8: listen.mesh: \"localhost\" is not an address; give an address such as \
-               \"127.0.0.1:3333\", or \"off\""],
-        ),
-        (
-            "[listen]\nmesh = \"0.0.0.0:1\"\nusers = \"[::1]:2\"",
-            &[
-                "2:1: listen.mesh: 0.0.0.0:1 can be reached from outside, and there is no [[user]]; \
-               add a [[user]], or set allow_open = true to let anybody do anything",
-            ],
-        ),
-        ("allow_open = true\n[listen]\nmesh = \"0.0.0.0:1\"", &[]),
-        ("[listen]\nmesh = \"0.0.0.0:1\"\n[[user]]\nname = \"a\"\ntoken = \"b\"", &[]),
-        (
-            "[listen]\nmesh = \"127.0.0.1:8400\"\nraw = \"[::]:8400\"\n[[user]]\nname = \"a\"\ntoken = \"b\"",
-            &[
-                "2:1: listen.mesh: 127.0.0.1:8400 is taken by listen.admin; give each front-end a \
-                 port of its own",
-                "3:1: listen.raw: [::]:8400 is taken by listen.mesh; give each front-end a port of \
-                 its own",
-            ],
-        ),
-        (
-            "[[mesh.route]]\npath = \"chat\"\ntopic = \"a b\"\nevents = [\"open\"]",
-            &[
-                "2:8: mesh.route.path: \"chat\" is not a path; give a path such as \"/chat\", \
-                 without query string",
-                "3:9: mesh.route.topic: \"a b\" is not a topic name; give a topic name of at most \
-                 255 bytes without white space, such as \"plant.s1\"",
-                "4:10: mesh.route.events: \"open\" is not known; give an array of any of \
-                 \"handshake\" or \"close\"",
-            ],
-        ),
-        (
-            "[[mesh.route]]\npath = \"/a\"\ntopic = \"a\"\n[[mesh.route]]\npath = \"/a\"\nwait = 1",
-            &[
-                "4:1: mesh.route.topic: missing; each route has a path and a topic",
-                "4:1: mesh.route.path: \"/a\" is in two routes; a path leads to one topic",
-                "6:1: mesh.route.wait: unknown key; did you mean mesh.route.path?",
-            ],
-        ),
-        (
-            "[[user]]\nname = \"a\"\n[[user]]\nname = \"a\"\ntoken = \"b\"\nroles = [\"root\"]",
-            &[
-                "1:1: user.password: nothing to log in with; give one of password, password_hash, \
-                 token, token_hash",
-                "3:1: user.name: \"a\" is the name of two users; give each user a name of its own",
-                "6:9: user.roles: \"root\" is not a role; give an array of any of \"read\" or \
-                 \"write\" or \"admin\"",
-            ],
-        ),
-        (
-            "[[user]]\ntoken = \"a\"\ntoken_hash = \"b\"",
-            &[
-                "1:1: user.name: missing; each user has a name of its own",
-                "1:1: user.token_hash: stands beside token; keep one of the two",
-                "3:14: user.token_hash: does not parse (password hash string missing field); give \
-                 an argon2id PHC string, made by `weir hash-password`",
-            ],
-        ),
-    ];
-    for (text, expected) in table {
+    for (text, expected) in FILES {
         assert_eq!(problems(text), *expected, "{text}");
     }
 }

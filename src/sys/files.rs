@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -57,4 +57,13 @@ pub fn lock(file: &File) -> io::Result<bool> {
         return if error.kind() == io::ErrorKind::WouldBlock { Ok(false) } else { Err(error) };
     }
     Ok(true)
+}
+
+/// Whether `output` is a pipe or socket whose other end is closed.
+#[must_use]
+pub fn nobody_reads(output: BorrowedFd<'_>) -> bool {
+    let mut poll = libc::pollfd { fd: output.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: one valid entry; no wait.
+    let found = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    found > 0 && poll.revents & (libc::POLLERR | libc::POLLHUP) != 0
 }

@@ -154,7 +154,7 @@ impl Write for Reader {
 fn records_are_printed_as_they_are_kept_until_nobody_reads() {
     const FRAMES: &[&str] = &[
         r#"{"type":"subscribed","subscriptions":[],"message":"Subscribed"}"#,
-        r#"{"type":"data","streamName":"s","data":{"b": 1.500, "a": 12345678901234567890},"subscriptionId":1}"#,
+        r#"{"type":"data","streamName":"s","data":{"b": 1.500, "a": 12345678901234567890}}"#,
         r#"{"type":"data","streamName":"s","data":7,"subscriptionId":1}"#,
         r#"{"type":"data","streamName":"s","data":8,"subscriptionId":1}"#,
     ];
@@ -177,7 +177,7 @@ fn records_are_printed_as_they_are_kept_until_nobody_reads() {
 fn a_stream_that_ends_is_an_error() {
     const GONE: &[&str] = &[
         r#"{"type":"subscribed","subscriptions":[],"message":"Subscribed"}"#,
-        r#"{"type":"unsubscribed","subscriptionId":1,"streamName":"s","message":"Stream 's' was deleted"}"#,
+        r#"{"type":"unsubscribed","subscriptionId":1,"message":"Stream 's' was deleted"}"#,
     ];
     let (target, played) = server(&[(r#"{"type":"subscribe","streamName":"s"}"#, GONE)]);
     let said = subscribe(&target, "s", From::Latest, false, &mut Vec::new());
