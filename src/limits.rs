@@ -1,6 +1,7 @@
 //! Every compile-time bound of weir, and the relations between them that must hold.
 //!
-//! A bound that an operator may move is a configuration key instead; what stands here protects the process.
+//! A bound that an operator may move is a configuration key instead; what stands here protects the
+//! process.
 
 /// Bytes of one HTTP request head, request line and headers together.
 pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -24,7 +25,8 @@ pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 pub const SEGMENT_BYTES_MIN: u64 = 256 << 10;
 /// Bytes that one ring write of the log carries at most; larger batches are several writes.
 pub const LOG_WRITE_BYTES_MAX: usize = 1 << 20;
-/// Bytes appended to one partition and not yet acknowledged; beyond it appends wait in their connection.
+/// Bytes appended to one partition and not yet acknowledged; beyond it appends wait in their
+/// connection.
 pub const LOG_UNACKNOWLEDGED_BYTES_MAX: usize = 64 << 20;
 /// Shards of one process.
 pub const SHARDS_MAX: usize = 64;

@@ -24,7 +24,7 @@ const LONG_FUNCTIONS_MAX: usize = 4;
 /// Characters of a line.
 const LINE_CHARS_MAX: usize = 100;
 /// Files in a folder.
-const FOLDER_FILES_MAX: usize = 16;
+const FOLDER_FILES_MAX: usize = 12;
 /// Crates in the default build.
 const CRATES_MAX: usize = 200;
 

@@ -1,4 +1,5 @@
-//! The admin port: health, readiness, metrics, a page to look at, and the hidden echo. Routes are data.
+//! The admin port: health, readiness, metrics, a page to look at, and the hidden echo. Routes are
+//! data.
 
 use crate::config::access::Credential;
 use crate::config::{Role, User};

@@ -189,7 +189,9 @@ impl Running {
         let config = &self.process.config;
         println!("{}", demo::greeting(config));
         let token = config.users.iter().find_map(|user| match &user.token {
-            Some(Secret::Plain(token)) if user.may(Role::Write) => Some(token.clone()),
+            Some(Secret::Plain(token)) if user.may(Role::Write) && user.may(Role::Admin) => {
+                Some(token.clone())
+            }
             _ => None,
         });
         let stop = Arc::new(AtomicBool::new(false));

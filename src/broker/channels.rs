@@ -1,4 +1,5 @@
-//! Channels: live sets of clients, gone with their last member; and which other shards have members.
+//! Channels: live sets of clients, gone with their last member; and which other shards have
+//! members.
 //!
 //! Members are slots of this shard's connections; a frame for a channel is encoded once for all.
 

@@ -111,8 +111,8 @@ pub type Clients = AHashMap<ClientId, Client>;
 /// Milliseconds of 1970 at which ids begin.
 const EPOCH_MS: u64 = 1_288_834_974_657;
 
-/// The next client id: greater than `last`, of this time and node, and telling its shard: ids of one
-/// shard are congruent modulo `shards`, a power of two up to 4096.
+/// The next client id: greater than `last`, of this time and node, and telling its shard: ids of
+/// one shard are congruent modulo `shards`, a power of two up to 4096.
 ///
 /// Invariant: the result is greater than `last` and carries `node`.
 #[must_use]

@@ -111,8 +111,8 @@ impl Queue {
         self.changed = true;
     }
 
-    /// Chooses consumers for what waits below `end`: outstanding ones first, one to each consumer with
-    /// room in turn.
+    /// Chooses consumers for what waits below `end`: outstanding ones first, one to each consumer
+    /// with room in turn.
     pub fn stage(&mut self, end: Offset) -> Vec<Assignment> {
         let mut staged = Vec::new();
         let mut without_room = 0;
@@ -141,7 +141,8 @@ impl Queue {
         staged
     }
 
-    /// Says that a message's bytes are on the socket. An acknowledging consumer has until `deadline`.
+    /// Says that a message's bytes are on the socket. An acknowledging consumer has until
+    /// `deadline`.
     pub fn written(&mut self, peer: Peer, offset: Offset, deadline: u64) {
         let Some(consumer) = self.consumers.iter_mut().find(|c| c.peer == peer) else { return };
         if consumer.acknowledge {
@@ -184,8 +185,8 @@ impl Queue {
         std::mem::take(&mut self.changed)
     }
 
-    /// What must be stored: the first offset never dispatched, and what is outstanding below it. What
-    /// plain consumers have in flight counts as consumed: it never comes twice.
+    /// What must be stored: the first offset never dispatched, and what is outstanding below it.
+    /// What plain consumers have in flight counts as consumed: it never comes twice.
     #[must_use]
     pub fn position(&self) -> (Offset, Vec<Offset>) {
         let kept = self.consumers.iter().filter(|c| c.acknowledge);

@@ -1,7 +1,7 @@
 //! Who may do what: the same for every front-end (configuration contract, "Access").
 //!
-//! Checking an argon2id hash costs tens of milliseconds and would stop a shard, so the outcome of each
-//! distinct credential is remembered, in a bounded table, under a keyed hash of it.
+//! Checking an argon2id hash costs tens of milliseconds and would stop a shard, so the outcome of
+//! each distinct credential is remembered, in a bounded table, under a keyed hash of it.
 
 use crate::model::name::glob_matches;
 use ahash::{AHashMap, RandomState};

@@ -9,8 +9,8 @@ struct Part {
     droppable: bool,
 }
 
-/// Bytes that wait for a socket. Invariant: `parts` sum to the bytes after `sent`; the first part may
-/// be half sent and is then never dropped.
+/// Bytes that wait for a socket. Invariant: `parts` sum to the bytes after `sent`; the first part
+/// may be half sent and is then never dropped.
 #[derive(Debug, Default)]
 pub struct Backlog {
     bytes: Vec<u8>,
@@ -72,8 +72,8 @@ impl Backlog {
         }
     }
 
-    /// Drops droppable parts, oldest or newest first as `policy` says, until at most `limit` bytes wait
-    /// or none is left. Gives the number of frames dropped.
+    /// Drops droppable parts, oldest or newest first as `policy` says, until at most `limit` bytes
+    /// wait or none is left. Gives the number of frames dropped.
     pub fn trim(&mut self, limit: usize, policy: FullPolicy) -> u64 {
         let mut excess = self.len().saturating_sub(limit);
         let count = self.parts.len();

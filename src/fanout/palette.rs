@@ -130,7 +130,8 @@ impl Palette {
         Span::of(start, self.own.len())
     }
 
-    /// A whole frame for several connections. Frames made one after another are one contiguous span.
+    /// A whole frame for several connections. Frames made one after another are one contiguous
+    /// span.
     pub fn shared_frame(&mut self, opcode: Opcode, payload: &[u8]) -> Span {
         let start = self.shared.len();
         encode::header(&mut self.shared, opcode, false, payload.len());
@@ -138,8 +139,9 @@ impl Palette {
         Span::of(start, self.shared.len())
     }
 
-    /// The list named `key`, made by `encode` (which appends one body for each call of its argument's
-    /// [`BodyWriter::body`]) if this turn has not made it yet. `None` as key: never shared.
+    /// The list named `key`, made by `encode` (which appends one body for each call of its
+    /// argument's [`BodyWriter::body`]) if this turn has not made it yet. `None` as key: never
+    /// shared.
     pub fn list(
         &mut self,
         key: Option<ListKey>,

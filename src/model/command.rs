@@ -1,5 +1,5 @@
-//! Commands: what a session asks of the broker. None knows a protocol. Appending records has a call of
-//! its own (`proto::Intake::append`), because its bodies are borrowed from the receive buffer.
+//! Commands: what a session asks of the broker. None knows a protocol. Appending records has a call
+//! of its own (`proto::Intake::append`), because its bodies are borrowed from the receive buffer.
 
 use super::name::TopicName;
 use super::record::Offset;

@@ -59,7 +59,8 @@ pub struct Records<'a> {
     pub topic: &'a Arc<Topic>,
     /// Offset and record.
     pub list: &'a [(Offset, Record<'a>)],
-    /// Whether other connections get the same list in the same turn, so that encoding it may be shared.
+    /// Whether other connections get the same list in the same turn, so that encoding it may be
+    /// shared.
     pub live: bool,
 }
 

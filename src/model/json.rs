@@ -1,11 +1,12 @@
 //! A JSON scanner: checks RFC 8259 in one pass and hands out the spans of values, never values.
 //!
 //! Records are kept and passed on as the text that arrived (all digits, key order as sent), so what
-//! the path from socket to log needs is *where* a value stands and that it is well-formed. Cost: each
-//! byte is looked at once, strings eight bytes at a time; nothing is allocated. Nesting is counted in
-//! a bit set instead of the call stack, so no input can exhaust it.
+//! the path from socket to log needs is *where* a value stands and that it is well-formed. Cost:
+//! each byte is looked at once, strings eight bytes at a time; nothing is allocated. Nesting is
+//! counted in a bit set instead of the call stack, so no input can exhaust it.
 //!
-//! The caller guarantees UTF-8 (checked once per message in `wire`); the scanner itself is byte-wise.
+//! The caller guarantees UTF-8 (checked once per message in `wire`); the scanner itself is
+//! byte-wise.
 
 use crate::limits::JSON_DEPTH_MAX;
 
@@ -267,7 +268,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Moves over eight bytes at a time while none of them is a quote, backslash or control character.
+    /// Moves over eight bytes at a time while none of them is a quote, backslash or control
+    /// character.
     fn plain_text(&mut self) {
         const ONES: u64 = 0x0101_0101_0101_0101;
         const HIGH: u64 = 0x8080_8080_8080_8080;

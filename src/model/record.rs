@@ -6,7 +6,8 @@ pub type Offset = u64;
 /// Nanoseconds since 1970, UTC.
 pub type TimeNs = i64;
 
-/// What a record holds. Nothing is converted when it is written; each reader's view is made when it is read.
+/// What a record holds. Nothing is converted when it is written; each reader's view is made when it
+/// is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body<'a> {
     /// One JSON value, text as it arrived.

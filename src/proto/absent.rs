@@ -1,5 +1,5 @@
-//! A port whose front-end is not part of this version: it says so to every request, so that a client
-//! gets an answer and an operator finds the reason.
+//! A port whose front-end is not part of this version: it says so to every request, so that a
+//! client gets an answer and an operator finds the reason.
 
 use super::contract::{CloseReason, HttpReply, Intake, Message, PeerInfo, Session, Violation};
 use crate::config::User;

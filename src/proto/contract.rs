@@ -71,8 +71,8 @@ pub struct HttpReply<'a> {
     pub body: &'a [u8],
 }
 
-/// Where a session puts what it asks for. Bounded: while [`Intake::is_full`], the shard reads nothing
-/// more from this connection.
+/// Where a session puts what it asks for. Bounded: while [`Intake::is_full`], the shard reads
+/// nothing more from this connection.
 pub trait Intake {
     /// The topic of this name, as far as this shard knows.
     fn topic(&self, name: &TopicName) -> Option<Arc<Topic>>;
@@ -86,8 +86,8 @@ pub trait Intake {
     fn access(&self) -> &Access;
     /// Wall clock of this turn.
     fn now(&self) -> TimeNs;
-    /// Appends records, all or none; answered by one [`crate::model::event::Reply`]. `wait_for_room`:
-    /// the bound of a queue holds the connection up instead of growing the queue.
+    /// Appends records, all or none; answered by one [`crate::model::event::Reply`].
+    /// `wait_for_room`: the bound of a queue holds the connection up instead of growing the queue.
     fn append(&mut self, topic: &Arc<Topic>, producer: u64, bodies: &[Body<'_>], bound: Bound);
     /// Carries out a command; answered by one reply. Nothing more of this connection is read before
     /// the reply of a command that other commands may depend on.
@@ -110,7 +110,8 @@ pub trait Intake {
     fn pause_reading(&mut self, pause: Pause);
     /// Calls [`Session::on_deadline`] in so many milliseconds; `None`: never.
     fn set_deadline(&mut self, in_ms: Option<u64>);
-    /// Milliseconds of silence of the peer after which the connection is closed with 1001; 0: never.
+    /// Milliseconds of silence of the peer after which the connection is closed with 1001; 0:
+    /// never.
     fn set_idle_limit(&mut self, ms: u64);
     /// Milliseconds that output may stand still before the connection is dropped; 0: never.
     fn set_write_limit(&mut self, ms: u64);
@@ -124,8 +125,8 @@ pub trait Intake {
     fn metrics_page(&self) -> String;
     /// Why the appliance is not ready, if it is not.
     fn trouble(&self) -> Option<&'static str>;
-    /// Sends a frame to all clients of a channel. `Some`: how many outboxes took it and how many did
-    /// not; `None`: other shards have members too, and a reply will say.
+    /// Sends a frame to all clients of a channel. `Some`: how many outboxes took it and how many
+    /// did not; `None`: other shards have members too, and a reply will say.
     fn publish(
         &mut self,
         channel: &str,
@@ -133,8 +134,8 @@ pub trait Intake {
         bytes: &[u8],
         palette: &mut Palette,
     ) -> Option<(u64, u64)>;
-    /// Pings the peer after so many milliseconds of silence, and drops it after three times that; 0:
-    /// never.
+    /// Pings the peer after so many milliseconds of silence, and drops it after three times that;
+    /// 0: never.
     fn set_ping(&mut self, ms: u64);
     /// Stops this shard for good, to try the guard against stalls (`debug.stall`).
     fn stall(&mut self);

@@ -1,8 +1,8 @@
-//! The front-ends' contract. A session turns messages into commands and events into frames; it owns no
-//! socket, reads no clock and never waits.
+//! The front-ends' contract. A session turns messages into commands and events into frames; it owns
+//! no socket, reads no clock and never waits.
 //!
-//! A sixth protocol is one new folder with the same files, one row of [`PROTOCOLS`] and one variant of
-//! [`AnySession`].
+//! A sixth protocol is one new folder with the same files, one row of [`PROTOCOLS`] and one variant
+//! of [`AnySession`].
 
 pub mod absent;
 pub mod contract;

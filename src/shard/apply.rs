@@ -1,10 +1,5 @@
 //! Carrying out: commands of this shard's sessions, and the mails of others.
 
-use super::Shard;
-use super::conn::{Consuming, Unwritten};
-use super::gather::Gather;
-use super::mail::{Mail, Origin, Part, Ticket};
-use super::owner::Outcome;
 use crate::broker::Peer;
 use crate::broker::catalog::Change;
 use crate::broker::queue::Assignment;
@@ -16,16 +11,24 @@ use crate::model::record::{Body, Offset, Record};
 use crate::model::refusal::Refusal;
 use crate::model::topic::{Retention, TopicId};
 use crate::proto::Session;
-use crate::shard::owner::Store;
+use crate::shard::Shard;
+use crate::shard::gather::Gather;
+use crate::shard::link::conn::{Consuming, Unwritten};
+use crate::shard::mail::{Mail, Origin, Part, Ticket};
+use crate::shard::topic::owner::Outcome;
+use crate::shard::topic::owner::Store;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// A message of a queue and where it lies.
+type Message = (Offset, RecordRef);
 
 /// Slot of a reply that is for the shard itself.
 const NOBODY: u32 = u32::MAX;
 
 impl Shard {
     /// Carries out all that is queued on this shard: commands, mails to itself, replies.
-    pub(super) fn settle(&mut self) {
+    pub(in crate::shard) fn settle(&mut self) {
         loop {
             if let Some((peer, token, command)) = self.core.commands.pop_front() {
                 self.carry_out(Origin { peer, token: Some(token) }, command);
@@ -102,7 +105,7 @@ impl Shard {
 
     /// Whether a connection of this shard is still the one that is meant.
     #[must_use]
-    pub(super) fn is_here(&self, peer: Peer) -> bool {
+    pub(in crate::shard) fn is_here(&self, peer: Peer) -> bool {
         let conn = self.conns.get(peer.slot as usize);
         conn.is_some_and(|conn| conn.control.peer == peer && !conn.retired())
     }
@@ -171,7 +174,7 @@ impl Shard {
     }
 
     /// A mail of another shard, or of this one to itself.
-    pub(super) fn on_mail(&mut self, mail: Mail) {
+    pub(in crate::shard) fn on_mail(&mut self, mail: Mail) {
         match mail {
             Mail::Append { origin, topic, records, bound } => {
                 let stopping = self.core.process.stopping.load(Ordering::Relaxed);
@@ -300,7 +303,7 @@ impl Shard {
     }
 
     /// The catalog has changed.
-    pub(super) fn on_change(&mut self, change: &Change) {
+    pub(in crate::shard) fn on_change(&mut self, change: &Change) {
         let Some(topic) = self.core.catalog.apply(change) else { return };
         let owned = self.core.owner_of(topic.id) == self.core.id;
         match change {
@@ -327,7 +330,7 @@ impl Shard {
 
     /// Consumers of this shard lose a queue that is gone.
     fn end_consuming(&mut self, topic: TopicId) {
-        let consumes = |conn: &super::conn::Conn| {
+        let consumes = |conn: &crate::shard::link::conn::Conn| {
             conn.consuming.as_ref().is_some_and(|c| c.topics.iter().any(|t| t.id == topic))
         };
         let slots =
@@ -346,7 +349,7 @@ impl Shard {
     }
 
     /// Passes on what the owner half of a turn brought.
-    pub(super) fn on_outcome(&mut self, outcome: &mut Outcome) {
+    pub(in crate::shard) fn on_outcome(&mut self, outcome: &mut Outcome) {
         for alarm in outcome.alarms.drain(..) {
             tracing::error!("{alarm}");
         }
@@ -397,7 +400,7 @@ impl Shard {
         let mut offsets: Vec<Offset> = assigned.iter().map(|a| a.offset).collect();
         offsets.sort_unstable();
         let found = read_offsets(&view, &offsets);
-        let mut by_consumer: Vec<(Peer, bool, Vec<(Offset, RecordRef)>)> = Vec::new();
+        let mut by_consumer: Vec<(Peer, bool, Vec<Message>)> = Vec::new();
         for assignment in assigned {
             let Ok(index) = found.binary_search_by_key(&assignment.offset, |(o, _)| *o) else {
                 // No longer retained, or no message.
@@ -425,7 +428,7 @@ impl Shard {
     ) {
         let slot = consumer.slot;
         let found = self.core.catalog.get(topic).cloned();
-        let consumes = |conn: &super::conn::Conn| {
+        let consumes = |conn: &crate::shard::link::conn::Conn| {
             conn.control.peer == consumer
                 && conn.consuming.as_ref().is_some_and(|c| c.topics.iter().any(|t| t.id == topic))
         };
@@ -460,7 +463,7 @@ impl Shard {
     }
 
     /// What must end when a connection does.
-    pub(super) fn end_consumption(&mut self, slot: u32) {
+    pub(in crate::shard) fn end_consumption(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         let consumer = conn.control.peer;
         let Some(consuming) = conn.consuming.take() else { return };

@@ -1,8 +1,5 @@
 //! What a shard keeps beside its connections, so that a session can be called while it is changed.
 
-use super::mail::{Mail, Origin, Ticket};
-use super::owner::Owner;
-use super::process::Process;
 use crate::broker::Peer;
 use crate::broker::catalog::Catalog;
 use crate::broker::channels::Channels;
@@ -14,6 +11,9 @@ use crate::model::command::{ClientFrame, Command};
 use crate::model::event::Reply;
 use crate::model::record::TimeNs;
 use crate::model::topic::{LOG_TOPIC, Topic, TopicId};
+use crate::shard::mail::{Mail, Origin, Ticket};
+use crate::shard::process::Process;
+use crate::shard::topic::owner::Owner;
 use crate::wire::ws::Opcode;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -215,7 +215,8 @@ impl Core {
         (members - failed, failed, remote)
     }
 
-    /// Sends a publish to the other shards that have members; the reply comes when all have counted.
+    /// Sends a publish to the other shards that have members; the reply comes when all have
+    /// counted.
     pub fn publish_remote(
         &mut self,
         origin: Origin,

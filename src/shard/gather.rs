@@ -1,13 +1,13 @@
 //! Requests that several shards answer, put together on the shard that asked.
 
-use super::Shard;
-use super::deliver::Begun;
-use super::mail::{Mail, Origin, Part, Ticket};
-use super::people::merge_present;
 use crate::model::command::{Begin, ClientId};
 use crate::model::event::Reply;
 use crate::model::refusal::Refusal;
 use crate::model::topic::{SubscriptionId, TopicId};
+use crate::shard::Shard;
+use crate::shard::mail::{Mail, Origin, Part, Ticket};
+use crate::shard::people::merge_present;
+use crate::shard::topic::deliver::Begun;
 
 /// One request under way.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub enum Gather {
 
 impl Shard {
     /// A part of a request has come.
-    pub(super) fn on_part(&mut self, ticket: Ticket, part: Part) {
+    pub(in crate::shard) fn on_part(&mut self, ticket: Ticket, part: Part) {
         if let Part::Counted { sent, failed, .. } = &part
             && let Some(index) = self.core.publishes.iter().position(|p| p.0 == ticket)
         {
@@ -82,7 +82,7 @@ impl Shard {
     }
 
     /// Answers a request whose parts are complete.
-    pub(super) fn conclude_gather(&mut self, ticket: Ticket) {
+    pub(in crate::shard) fn conclude_gather(&mut self, ticket: Ticket) {
         let left = match self.gathers.get(&ticket) {
             Some(
                 Gather::Heard { left, .. }

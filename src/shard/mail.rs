@@ -110,7 +110,8 @@ impl OwnedRecords {
 #[expect(missing_docs, reason = "the fields are named after their types")]
 #[derive(Debug)]
 pub enum Part {
-    /// Subscribed: the offset that comes next, how to read what is kept, what a ring in memory holds.
+    /// Subscribed: the offset that comes next, how to read what is kept, what a ring in memory
+    /// holds.
     Subscribed {
         topic: TopicId,
         head: Offset,

@@ -1,36 +1,29 @@
 //! A shard: one thread, one executor, one turn after the other; the only module that sees both the
 //! broker and the front-ends.
 //!
-//! The turn: reap completions of the disk, ingest sockets, receive mail, freeze what was appended and
-//! match it, timers, write every connection with output once, then wait. Each step is capped. Nothing
-//! waits between a borrow of this state and its use; only `run` is async.
+//! The turn: reap completions of the disk, ingest sockets, receive mail, freeze what was appended
+//! and match it, timers, write every connection with output once, then wait. Each step is capped.
+//! Nothing waits between a borrow of this state and its use; only `run` is async.
 //!
-//! Waiting: while traffic is recent the shard spins (`spin_us`), because waking a blocked core costs
-//! 25 us; then it blocks in the epoll set if no file operation is under way, else in the ring.
+//! Waiting: while traffic is recent the shard spins (`spin_us`), because waking a blocked core
+//! costs 25 us; then it blocks in the epoll set if no file operation is under way, else in the ring.
 
 mod apply;
-mod ballast;
-pub mod conn;
 pub mod core;
-mod deliver;
-mod flush;
 mod gather;
-mod ingest;
-mod intake;
+pub mod link;
 pub mod mail;
-mod occupant;
-mod owner;
 mod people;
 pub mod process;
 mod run;
 mod timers;
-mod topics;
+pub mod topic;
 
-use self::conn::Conn;
 use self::core::Core;
 use self::gather::Gather;
+use self::link::conn::Conn;
 use self::mail::{Origin, Ticket};
-use self::topics::Topics;
+use self::topic::changes::Topics;
 use crate::fanout::{Palette, Piece};
 use crate::log::disk::Done;
 use crate::model::command::Command;
@@ -81,7 +74,7 @@ pub struct Shard {
     accept_after: u64,
     subs: Subscriptions,
     gathers: AHashMap<Ticket, Gather>,
-    catch_ups: Vec<deliver::CatchUp>,
+    catch_ups: Vec<topic::deliver::CatchUp>,
     released: Vec<Ticket>,
     retries: AHashMap<u32, (Origin, Command)>,
     full_slots: AHashSet<u32>,
@@ -98,6 +91,6 @@ pub struct Shard {
     outbox_limit: usize,
     next_tick: u64,
     stop_at: Option<u64>,
-    ballast: ballast::Ballast,
+    ballast: topic::ballast::Ballast,
     ready: Vec<Ready>,
 }

@@ -1,15 +1,15 @@
 //! Clients and channels on this shard: calls to one, publishes to many, coming and going.
 
-use super::Shard;
-use super::conn::Phase;
-use super::gather::Gather;
-use super::mail::{Mail, Origin, Part, Ticket};
 use crate::broker::channels::Edge;
 use crate::broker::clients::{CHANNELS_MAX, node_of, shard_of};
 use crate::model::command::{ClientCall, ClientFrame, ClientId};
 use crate::model::event::{Event, Reply};
 use crate::model::refusal::Refusal;
 use crate::proto::{CloseReason, Session};
+use crate::shard::Shard;
+use crate::shard::gather::Gather;
+use crate::shard::link::conn::Phase;
+use crate::shard::mail::{Mail, Origin, Part, Ticket};
 use std::sync::Arc;
 
 /// Client ids that `channel.presence` names.
@@ -17,7 +17,12 @@ const PRESENT_MAX: usize = 1000;
 
 impl Shard {
     /// Sends a call to the shard where the client lives.
-    pub(super) fn route_client(&mut self, origin: Origin, client: ClientId, call: ClientCall) {
+    pub(in crate::shard) fn route_client(
+        &mut self,
+        origin: Origin,
+        client: ClientId,
+        call: ClientCall,
+    ) {
         let shard = shard_of(client, self.core.stride());
         if node_of(client) != self.core.process.config.mesh.node || shard >= self.core.shards() {
             return self.core.reply(origin, Reply::Refused(Refusal::UnknownClient));
@@ -30,7 +35,12 @@ impl Shard {
     }
 
     /// Carries out a call to a client of this shard.
-    pub(super) fn call_client(&mut self, origin: Origin, client: ClientId, call: ClientCall) {
+    pub(in crate::shard) fn call_client(
+        &mut self,
+        origin: Origin,
+        client: ClientId,
+        call: ClientCall,
+    ) {
         // What was published before goes out before.
         self.settle_runs();
         let reply = self.try_call(origin, client, call);
@@ -149,7 +159,7 @@ impl Shard {
     }
 
     /// Forgets a client whose connection has ended.
-    pub(super) fn forget_client(&mut self, client: ClientId) {
+    pub(in crate::shard) fn forget_client(&mut self, client: ClientId) {
         self.settle_runs();
         let Some(found) = self.core.clients.get(&client) else { return };
         for channel in found.channels.clone() {
@@ -159,7 +169,7 @@ impl Shard {
     }
 
     /// Hands the frames of channels out to their members, in the order they were published.
-    pub(super) fn settle_runs(&mut self) {
+    pub(in crate::shard) fn settle_runs(&mut self) {
         if self.core.runs.is_empty() {
             return;
         }
@@ -200,7 +210,7 @@ impl Shard {
     }
 
     /// A socket has taken something: it may take frames again.
-    pub(super) fn on_drained(&mut self, slot: u32) {
+    pub(in crate::shard) fn on_drained(&mut self, slot: u32) {
         let Some(conn) = self.conns.get(slot as usize) else { return };
         let open = !matches!(conn.phase, Phase::Closing);
         if open && conn.out.queued < self.outbox_limit / 2 && self.full_slots.remove(&slot) {
@@ -210,7 +220,7 @@ impl Shard {
     }
 
     /// A connection that was full is gone.
-    pub(super) fn forget_full(&mut self, slot: u32, client: ClientId) {
+    pub(in crate::shard) fn forget_full(&mut self, slot: u32, client: ClientId) {
         if self.full_slots.remove(&slot) {
             self.core.full_clients -= 1;
             self.count_full(client, -1);
@@ -218,7 +228,7 @@ impl Shard {
     }
 
     /// A publish that had to wait for commands before it.
-    pub(super) fn publish_now(
+    pub(in crate::shard) fn publish_now(
         &mut self,
         origin: Origin,
         channel: &Arc<str>,
@@ -233,7 +243,7 @@ impl Shard {
     }
 
     /// A publish of another shard.
-    pub(super) fn on_publish(
+    pub(in crate::shard) fn on_publish(
         &mut self,
         ticket: Ticket,
         from: u16,
@@ -247,7 +257,7 @@ impl Shard {
     }
 
     /// Asks every shard who is in a channel.
-    pub(super) fn ask_presence(&mut self, origin: Origin, channel: &Arc<str>) {
+    pub(in crate::shard) fn ask_presence(&mut self, origin: Origin, channel: &Arc<str>) {
         let (count, clients) = self.present(channel);
         let ticket = self.core.ticket();
         let from = self.core.id;
@@ -261,7 +271,7 @@ impl Shard {
     }
 
     /// The clients of this shard in a channel: how many, and the least ids.
-    pub(super) fn present(&self, channel: &str) -> (u64, Vec<ClientId>) {
+    pub(in crate::shard) fn present(&self, channel: &str) -> (u64, Vec<ClientId>) {
         let Some(found) = self.core.channels.get(channel) else { return (0, Vec::new()) };
         let id = |slot: &u32| self.conns.get(*slot as usize).map(|conn| conn.control.client);
         let mut clients: Vec<ClientId> = found.members.iter().filter_map(id).collect();

@@ -1,11 +1,11 @@
 //! What all shards of the process share: counters that must not repeat, mailboxes, metrics, states.
 
-use super::mail::Mailbox;
 use crate::broker::clients::next_client_id;
 use crate::config::{Access, Config};
 use crate::metrics;
 use crate::model::command::ClientId;
 use crate::model::topic::Topic;
+use crate::shard::mail::Mailbox;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

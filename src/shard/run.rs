@@ -1,17 +1,17 @@
 //! The loop: turns, and what is between them.
 
-use super::conn::{NEVER, Phase};
-use super::ingest::RECEIVE_BYTES;
-use super::mail::Mail;
-use super::owner::{Outcome, Owner};
-use super::process::{Process, Step};
-use super::topics::{CATALOG_TAG, Topics};
-use super::{BoundPort, Shard};
 use crate::broker::catalog::Change;
 use crate::log::disk::Disk;
 use crate::model::name::TopicName;
 use crate::model::topic::{LOG_TOPIC, Retention, Storage, Topic};
 use crate::proto::{CloseReason, Session};
+use crate::shard::link::conn::{NEVER, Phase};
+use crate::shard::link::ingest::RECEIVE_BYTES;
+use crate::shard::mail::Mail;
+use crate::shard::process::{Process, Step};
+use crate::shard::topic::changes::{CATALOG_TAG, Topics};
+use crate::shard::topic::owner::{Outcome, Owner};
+use crate::shard::{BoundPort, Shard};
 use crate::sys::net::{Epoll, Interest, Ready};
 use crate::sys::{clock, ring};
 use std::io;
@@ -65,11 +65,11 @@ impl Shard {
         });
         let log_topic = process.share_log_topic(log_topic);
         let outbox_limit = process.config.limits.outbox_bytes;
-        let ballast = super::ballast::Ballast::new(&process.config);
+        let ballast = crate::shard::topic::ballast::Ballast::new(&process.config);
         let epoll = Epoll::new(READY_MAX)?;
         epoll.add(process.mailboxes[id as usize].bell().fd(), BELL_KEY, Interest::Read)?;
         let shard = Self {
-            core: super::core::Core::new(id, process, log_topic, owner),
+            core: crate::shard::core::Core::new(id, process, log_topic, owner),
             conns: slab::Slab::new(),
             wake_at: Vec::new(),
             next_wake: NEVER,
@@ -308,15 +308,15 @@ impl Shard {
     }
 
     /// Listens to its ports or not.
-    pub(super) fn watch_listeners(&mut self, interest: Interest) {
+    pub(in crate::shard) fn watch_listeners(&mut self, interest: Interest) {
         for (index, port) in self.listeners.iter().enumerate() {
             let _ = self.epoll.change(port.listener.fd(), LISTENER_KEYS + index as u64, interest);
         }
     }
 
-    /// What must happen once when a connection ends: its session hears of it, everything that it held
-    /// is given up. Its output still goes out.
-    pub(super) fn retire(&mut self, slot: u32, was_websocket: bool) {
+    /// What must happen once when a connection ends: its session hears of it, everything that it
+    /// held is given up. Its output still goes out.
+    pub(in crate::shard) fn retire(&mut self, slot: u32, was_websocket: bool) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         if conn.retired() {
             return;
@@ -343,7 +343,7 @@ impl Shard {
     }
 
     /// Drops a connection whose socket is gone, or whose time is over.
-    pub(super) fn lose(&mut self, slot: u32) {
+    pub(in crate::shard) fn lose(&mut self, slot: u32) {
         let Some(conn) = self.conns.get(slot as usize) else { return };
         let was_websocket = matches!(conn.phase, Phase::WebSocket);
         self.retire(slot, was_websocket);

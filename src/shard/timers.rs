@@ -1,12 +1,12 @@
 //! What time brings: slow heads and bodies, silence, standstill, retention, space, the end.
 
-use super::Shard;
-use super::conn::{NEVER, Phase};
-use super::ingest::CLOSE_TIMEOUT_MS;
 use crate::config::effective::OnFull;
 use crate::limits::{BODY_RATE_MIN, HTTP_HEAD_TIMEOUT_MS};
 use crate::log::SpaceState;
 use crate::proto::{CloseReason, Session};
+use crate::shard::Shard;
+use crate::shard::link::conn::{NEVER, Phase};
+use crate::shard::link::ingest::CLOSE_TIMEOUT_MS;
 use crate::sys::files;
 use crate::sys::net::Interest;
 use crate::wire::http::write_response;
@@ -34,7 +34,7 @@ enum Due {
 
 impl Shard {
     /// Looks at connections whose time has come; then, from time to time, at everything else.
-    pub(super) fn run_timers(&mut self) {
+    pub(in crate::shard) fn run_timers(&mut self) {
         let now = self.core.now_ms;
         if now >= self.next_wake {
             let due: Vec<u32> = (0..self.wake_at.len())
@@ -125,7 +125,7 @@ impl Shard {
     }
 
     /// Sets the time at which a connection must be looked at next.
-    pub(super) fn rearm(&mut self, slot: u32) {
+    pub(in crate::shard) fn rearm(&mut self, slot: u32) {
         let Some(conn) = self.conns.get(slot as usize) else { return };
         let now = self.core.now_ms;
         let mut at = conn.drop_at.min(conn.control.deadline);
@@ -229,7 +229,7 @@ impl Shard {
     }
 
     /// Begins to stop: no new connections, no new records.
-    pub(super) fn stop(&mut self) {
+    pub(in crate::shard) fn stop(&mut self) {
         if self.stop_at.is_some() {
             return;
         }

@@ -46,7 +46,8 @@ pub fn space(path: &Path) -> io::Result<Space> {
     })
 }
 
-/// Takes the exclusive lock of `file` for the life of its descriptor; `false` if another process has it.
+/// Takes the exclusive lock of `file` for the life of its descriptor; `false` if another process
+/// has it.
 ///
 /// # Errors
 /// What the system says.

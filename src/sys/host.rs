@@ -80,7 +80,8 @@ pub fn probe_ring() -> io::Result<()> {
 pub fn kernel() -> (u32, u32) {
     // SAFETY: all zeros is a valid `utsname`.
     let mut names: libc::utsname = unsafe { std::mem::zeroed() };
-    // SAFETY: a valid out-pointer; on failure the zeros stay. (/proc/sys may be hidden by the unit.)
+    // SAFETY: a valid out-pointer; on failure the zeros stay. (/proc/sys may be hidden by the
+    // unit.)
     unsafe { libc::uname(&raw mut names) };
     let text: String =
         names.release.iter().map(|&c| c as u8 as char).take_while(|&c| c != '\0').collect();

@@ -1,7 +1,8 @@
 //! Non-blocking TCP sockets, the epoll set of a shard, and its bell.
 //!
-//! Cost: one `recv` for each readable socket and turn, one `send` for each connection with output and
-//! turn, one `epoll_wait` for each turn. Interest in writing is registered only while a socket is full.
+//! Cost: one `recv` for each readable socket and turn, one `send` for each connection with output
+//! and turn, one `epoll_wait` for each turn. Interest in writing is registered only while a socket
+//! is full.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -71,7 +72,8 @@ impl Socket {
     }
 }
 
-/// A listening socket, one for each shard and port (SO_REUSEPORT: the kernel spreads the connections).
+/// A listening socket, one for each shard and port (SO_REUSEPORT: the kernel spreads the
+/// connections).
 #[derive(Debug)]
 pub struct Listener {
     inner: TcpListener,
@@ -153,7 +155,8 @@ impl Listener {
     }
 }
 
-/// Fails with `AddrInUse` if another process listens on `address`: SO_REUSEPORT alone would share it.
+/// Fails with `AddrInUse` if another process listens on `address`: SO_REUSEPORT alone would share
+/// it.
 ///
 /// # Errors
 /// What binding the address without sharing says.

@@ -4,7 +4,8 @@ use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-/// Blocks SIGTERM, SIGINT and SIGHUP for this thread and those it starts; take them by [`next_signal`].
+/// Blocks SIGTERM, SIGINT and SIGHUP for this thread and those it starts; take them by
+/// [`next_signal`].
 pub fn hold_signals() {
     // SAFETY: a signal set on the stack, initialised by the first call.
     unsafe {

@@ -1,9 +1,9 @@
 //! glommio: one executor for each shard, waiting, and files through its ring.
 //!
-//! glommio has no call to wait for a descriptor of our own, but its `TcpStream` begins its life with a
-//! poll of the descriptor it is made from. [`poll_readable`] uses exactly that on a duplicate of the
-//! epoll set; nothing is ever read from the stream. It costs one small allocation for each blocking
-//! wait with file operations under way, and nothing otherwise.
+//! glommio has no call to wait for a descriptor of our own, but its `TcpStream` begins its life
+//! with a poll of the descriptor it is made from. [`poll_readable`] uses exactly that on a
+//! duplicate of the epoll set; nothing is ever read from the stream. It costs one small allocation
+//! for each blocking wait with file operations under way, and nothing otherwise.
 
 use futures_lite::AsyncReadExt;
 use glommio::io::{BufferedFile, OpenOptions};
@@ -25,8 +25,8 @@ const IO_MEMORY_BYTES: usize = 64 << 10;
 /// Longest wait in the ring.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
-/// Pays the process-wide cost of glommio's first executor (7-17 ms for its memory barrier) early and
-/// on another thread, so that nothing waits for it.
+/// Pays the process-wide cost of glommio's first executor (7-17 ms for its memory barrier) early
+/// and on another thread, so that nothing waits for it.
 pub fn register_barrier() {
     // SAFETY: MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED (16) takes no pointers.
     thread::spawn(|| unsafe { libc::syscall(libc::SYS_membarrier, 16, 0, 0) });
@@ -64,7 +64,8 @@ pub async fn run_pending() {
     glommio::executor().yield_task_queue_now().await;
 }
 
-/// Completes when `fd` is readable, after half a second, or when `wake` is woken. `fd` stays open and unread.
+/// Completes when `fd` is readable, after half a second, or when `wake` is woken. `fd` stays open
+/// and unread.
 pub async fn poll_readable(fd: RawFd, wake: &Wake) {
     // SAFETY: plain call on a live descriptor; checked below.
     let duplicate = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };

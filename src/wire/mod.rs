@@ -4,7 +4,7 @@
 //! nothing that the caller's receive buffer already holds. A message that lies whole in that buffer
 //! is unmasked, checked and lent in place.
 //!
-//! Invariants: no socket, no clock, no topic; no input panics; nothing is allocated on the word of
+//! Invariants: no socket, no clock, no domain; no input panics; nothing is allocated on the word of
 //! a header, only for bytes that came.
 //!
 //! Cost: for a whole frame, one pass to unmask and one to check UTF-8, no copy and no allocation.

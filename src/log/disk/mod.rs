@@ -4,8 +4,9 @@
 //! is rare and quick (listing, opening, mapping, renaming) answers directly. One disk serves one
 //! thread. Completions of different operations come in any order.
 //!
-//! Implementations: [`ring`] (the real one), [`plain`] (blocking files), [`memory`] (contents in memory, completions in a
-//! seeded order, images of what a power loss may leave), [`failing`] (the Nth operation fails).
+//! Implementations: [`ring`] (the real one), [`plain`] (blocking files), [`memory`] (contents in
+//! memory, completions in a seeded order, images of what a power loss may leave), [`failing`] (the
+//! Nth operation fails).
 
 use std::io;
 use std::ops::Range;

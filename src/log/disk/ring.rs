@@ -1,8 +1,8 @@
 //! The disk of a shard: writes and syncs go through its ring, what blocks goes to a helper thread.
 //!
-//! Each operation is a task of the shard's executor that leaves its outcome in a list; the shard takes
-//! the list once a turn. Cost: about a microsecond of bookkeeping for each operation, and a copy of
-//! what is written, because the ring owns its buffers.
+//! Each operation is a task of the shard's executor that leaves its outcome in a list; the shard
+//! takes the list once a turn. Cost: about a microsecond of bookkeeping for each operation, and a
+//! copy of what is written, because the ring owns its buffers.
 
 use super::{Disk, Done, Entry, EntryKind, Extent, FileId, Fill, Map, Tag, Ticket};
 use crate::sys::clock::monotonic_ns;

@@ -1,4 +1,5 @@
-//! One connection of JSON streams: requests in, answers in the order of the requests, `data` frames.
+//! One connection of JSON streams: requests in, answers in the order of the requests, `data`
+//! frames.
 
 use super::codec::{self, Ask, Envelope, Fields, Object};
 use super::statement::Program;
@@ -349,7 +350,8 @@ impl Session for JsonJet {
             Event::SubscriptionEnded(id, topic) => {
                 let Some(ended) = self.take_subscription(id) else { return };
                 let stream = map::shown(topic);
-                // The tail is `,"subscriptionId":n<request>}`; the request is what follows the number.
+                // The tail is `,"subscriptionId":n<request>}`; the request is what follows the
+                // number.
                 let number = format!(",\"subscriptionId\":{id}");
                 let request = &ended.tail[number.len()..ended.tail.len() - 1];
                 let text = Object::new()

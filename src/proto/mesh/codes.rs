@@ -1,4 +1,5 @@
-//! Error codes of the mesh (mesh, section 2) and what a refusal becomes. Codes are fixed, texts free.
+//! Error codes of the mesh (mesh, section 2) and what a refusal becomes. Codes are fixed, texts
+//! free.
 
 use crate::model::refusal::Refusal;
 

@@ -1,5 +1,5 @@
-//! The mesh: backends on the API port (`api`, `http`), end users on theirs (`users`). `codec` reads and
-//! writes the envelope, `ask` checks parameters, `map` names and ids, `codes` errors.
+//! The mesh: backends on the API port (`api`, `http`), end users on theirs (`users`). `codec` reads
+//! and writes the envelope, `ask` checks parameters, `map` names and ids, `codes` errors.
 
 mod api;
 mod ask;

@@ -1,8 +1,8 @@
 //! Where statements and words of a JET text end. Linear, without recursion, blind to what is inside
 //! strings and comments.
 
-/// Splits a program at the `;` that stand outside strings, comments and brackets. Parts of blanks and
-/// comments only are left out.
+/// Splits a program at the `;` that stand outside strings, comments and brackets. Parts of blanks
+/// and comments only are left out.
 #[must_use]
 pub fn split(program: &str) -> Vec<&str> {
     let bytes = program.as_bytes();

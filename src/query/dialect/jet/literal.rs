@@ -1,5 +1,5 @@
-//! A JET literal becomes JSON text: bare keys get quotes, single-quoted strings double ones; numbers
-//! keep their digits. Nesting is counted, so depth costs no stack.
+//! A JET literal becomes JSON text: bare keys get quotes, single-quoted strings double ones;
+//! numbers keep their digits. Nesting is counted, so depth costs no stack.
 
 use super::lex::{end_of_string, skip};
 use crate::model::json;

@@ -1,5 +1,5 @@
-//! JET, the language of JSON streams (jsonjet, section 3): the statements about streams. Definitions of
-//! flows and lookups and pipelines are recognised and handed out as such.
+//! JET, the language of JSON streams (jsonjet, section 3): the statements about streams.
+//! Definitions of flows and lookups and pipelines are recognised and handed out as such.
 
 mod lex;
 mod literal;

@@ -1,15 +1,15 @@
 //! From the socket to the session: accepting, reading, HTTP requests, WebSocket messages.
 //!
-//! All sockets of a shard are read into one buffer. What is left of it when a connection must wait is
-//! copied into the connection's own; an idle connection holds none.
+//! All sockets of a shard are read into one buffer. What is left of it when a connection must wait
+//! is copied into the connection's own; an idle connection holds none.
 
-use super::Shard;
-use super::conn::{Arriving, Conn, Control, Exchange, NEVER, Phase};
-use super::occupant::Occupant;
 use crate::admin::Admin;
 use crate::broker::Peer;
 use crate::limits::HTTP_HEAD_TIMEOUT_MS;
 use crate::proto::{CloseReason, Message, PROTOCOLS, PeerInfo, Request, Session};
+use crate::shard::Shard;
+use crate::shard::link::conn::{Arriving, Conn, Control, Exchange, NEVER, Phase};
+use crate::shard::link::occupant::Occupant;
 use crate::sys::net::{Accepted, Interest, Ready, Socket, Transfer};
 use crate::wire::http::{BodyLength, BodyReader, Head, HttpError, parse_head, write_response};
 use crate::wire::ws::deflate::Preference;
@@ -35,7 +35,7 @@ enum Next {
 
 impl Shard {
     /// Takes waiting connections of one port.
-    pub(super) fn accept(&mut self, port: usize) {
+    pub(in crate::shard) fn accept(&mut self, port: usize) {
         if self.core.now_ms < self.accept_after {
             return;
         }
@@ -108,7 +108,7 @@ impl Shard {
     }
 
     /// Reads one socket once.
-    pub(super) fn read(&mut self, slot: u32, ready: Ready) {
+    pub(in crate::shard) fn read(&mut self, slot: u32, ready: Ready) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         let closing = matches!(conn.phase, Phase::Closing);
         if !closing && conn.control.is_blocked() {
@@ -147,7 +147,7 @@ impl Shard {
     }
 
     /// Goes on with what waited.
-    pub(super) fn resume(&mut self, slot: u32) {
+    pub(in crate::shard) fn resume(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         if !conn.control.is_blocked() && !conn.unread.is_empty() {
             let mut unread = std::mem::take(&mut conn.unread);

@@ -1,14 +1,15 @@
-//! From the palette to the sockets: one write for each connection with output, at the end of a turn.
+//! From the palette to the sockets: one write for each connection with output, at the end of a
+//! turn.
 
-use super::conn::{NEVER, Phase};
-use super::ingest::{CLOSE_TIMEOUT_MS, key};
-use super::mail::Mail;
-use super::{Dirty, Shard};
 use crate::fanout::{Backlog, Outbox, Palette, Piece};
 use crate::model::policy::FullPolicy;
 use crate::proto::{CloseReason, Intake, PeerInfo};
-use crate::shard::intake::Desk;
-use crate::shard::occupant::Occupant;
+use crate::shard::link::conn::{NEVER, Phase};
+use crate::shard::link::ingest::{CLOSE_TIMEOUT_MS, key};
+use crate::shard::link::intake::Desk;
+use crate::shard::link::occupant::Occupant;
+use crate::shard::mail::Mail;
+use crate::shard::{Dirty, Shard};
 use crate::sys::net::{Interest, Transfer};
 use crate::wire::ws::encode;
 
@@ -17,7 +18,7 @@ const GATHER_BYTES_KEPT: usize = 4 << 20;
 
 impl Shard {
     /// Calls a session with everything it may use.
-    pub(super) fn call(
+    pub(in crate::shard) fn call(
         &mut self,
         slot: u32,
         call: impl FnOnce(&mut Occupant, &PeerInfo, &mut dyn Intake, &mut Outbox<'_>),
@@ -53,7 +54,7 @@ impl Shard {
     }
 
     /// What must follow a call: closes that were asked for, limits that were passed.
-    pub(super) fn after_call(&mut self, slot: u32) {
+    pub(in crate::shard) fn after_call(&mut self, slot: u32) {
         self.settle();
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         if let Some(code) = conn.out.close
@@ -69,7 +70,7 @@ impl Shard {
     }
 
     /// Applies the policy to a connection that has more queued than it may.
-    pub(super) fn check_limit(&mut self, slot: u32) {
+    pub(in crate::shard) fn check_limit(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         if !conn.out.overflowed {
             return;
@@ -105,7 +106,7 @@ impl Shard {
     }
 
     /// Notes that a connection has output in this turn; gives its place in the list.
-    pub(super) fn mark_dirty(&mut self, slot: u32) -> Option<usize> {
+    pub(in crate::shard) fn mark_dirty(&mut self, slot: u32) -> Option<usize> {
         let conn = self.conns.get_mut(slot as usize)?;
         if conn.dirty == u32::MAX {
             conn.dirty = self.dirty.len() as u32;
@@ -116,7 +117,11 @@ impl Shard {
     }
 
     /// Gives a connection a piece of the palette; `false` if its outbox does not take it.
-    pub(super) fn push_shared(&mut self, slot: u32, span: crate::fanout::palette::Span) -> bool {
+    pub(in crate::shard) fn push_shared(
+        &mut self,
+        slot: u32,
+        span: crate::fanout::palette::Span,
+    ) -> bool {
         let Some(index) = self.mark_dirty(slot) else { return false };
         let limit = self.outbox_limit;
         let Some(conn) = self.conns.get_mut(slot as usize) else { return false };
@@ -125,7 +130,7 @@ impl Shard {
     }
 
     /// Queues bytes as they are.
-    pub(super) fn put_raw(&mut self, slot: u32, bytes: &[u8]) {
+    pub(in crate::shard) fn put_raw(&mut self, slot: u32, bytes: &[u8]) {
         let Some(index) = self.mark_dirty(slot) else { return };
         let limit = self.outbox_limit;
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
@@ -134,14 +139,14 @@ impl Shard {
     }
 
     /// Answers a ping.
-    pub(super) fn pong(&mut self, slot: u32, payload: &[u8]) {
+    pub(in crate::shard) fn pong(&mut self, slot: u32, payload: &[u8]) {
         let mut frame = Vec::with_capacity(payload.len() + 2);
         encode::pong(&mut frame, payload);
         self.put_raw(slot, &frame);
     }
 
     /// Ends a WebSocket with a close frame behind what is queued.
-    pub(super) fn close(&mut self, slot: u32, code: u16, reason: &str) {
+    pub(in crate::shard) fn close(&mut self, slot: u32, code: u16, reason: &str) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         if matches!(conn.phase, Phase::Closing) {
             return;
@@ -156,7 +161,7 @@ impl Shard {
     }
 
     /// Nothing more is read; what is queued still goes out, then the connection ends.
-    pub(super) fn begin_closing(&mut self, slot: u32) {
+    pub(in crate::shard) fn begin_closing(&mut self, slot: u32) {
         let now = self.core.now_ms;
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         if matches!(conn.phase, Phase::Closing) {
@@ -176,7 +181,7 @@ impl Shard {
     }
 
     /// Writes every connection with output, and forgets the palette.
-    pub(super) fn flush_all(&mut self) {
+    pub(in crate::shard) fn flush_all(&mut self) {
         self.settle_runs();
         let mut index = 0;
         while index < self.dirty.len() {
@@ -203,7 +208,7 @@ impl Shard {
     }
 
     /// Writes one connection now.
-    pub(super) fn flush(&mut self, slot: u32) {
+    pub(in crate::shard) fn flush(&mut self, slot: u32) {
         let Some(conn) = self.conns.get(slot as usize) else { return };
         if let Some(dirty) = self.dirty.get(conn.dirty as usize)
             && dirty.slot == slot
@@ -283,7 +288,7 @@ impl Shard {
     }
 
     /// Sends more of a backlog; its socket has room.
-    pub(super) fn write_backlog(&mut self, slot: u32) {
+    pub(in crate::shard) fn write_backlog(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         let Some(backlog) = &mut conn.backlog else { return self.watch(slot) };
         match conn.socket.send(backlog.pending()) {
@@ -330,7 +335,7 @@ impl Shard {
     }
 
     /// Asks the epoll set for what is wanted of a connection now.
-    pub(super) fn watch(&mut self, slot: u32) {
+    pub(in crate::shard) fn watch(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         let closing = matches!(conn.phase, Phase::Closing);
         let read =
@@ -349,7 +354,7 @@ impl Shard {
     }
 
     /// Calls for a look at a connection at this time at the latest.
-    pub(super) fn set_wake(&mut self, slot: u32, at: u64) {
+    pub(in crate::shard) fn set_wake(&mut self, slot: u32, at: u64) {
         if at == NEVER {
             return;
         }
@@ -360,8 +365,8 @@ impl Shard {
     }
 }
 
-/// Copies what was not sent, from byte `sent` on, into the backlog. Frames of deliveries are kept apart
-/// where they may be dropped later.
+/// Copies what was not sent, from byte `sent` on, into the backlog. Frames of deliveries are kept
+/// apart where they may be dropped later.
 fn keep_rest(
     palette: &Palette,
     pieces: &[Piece],

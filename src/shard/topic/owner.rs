@@ -1,10 +1,9 @@
 //! The topics that this shard owns: their logs, who wants their records, who waits for an
 //! acknowledgement, and their queues.
 //!
-//! Cost of an append: encoding into the turn's batch, 32 bytes of a waiting entry. Of a turn: one write
-//! for each topic that got records.
+//! Cost of an append: encoding into the turn's batch, 32 bytes of a waiting entry. Of a turn: one
+//! write for each topic that got records.
 
-use super::mail::{Origin, OwnedRecords};
 use crate::broker::Peer;
 use crate::broker::queue::{Assignment, Queue};
 use crate::config::Config;
@@ -17,6 +16,7 @@ use crate::model::record::{Offset, Record};
 use crate::model::refusal::Refusal;
 use crate::model::topic::{Storage, Topic, TopicId};
 use crate::proto::contract::Bound;
+use crate::shard::mail::{Origin, OwnedRecords};
 use ahash::AHashMap;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -120,7 +120,7 @@ fn position_tag(topic: TopicId) -> Tag {
     Tag(topic * 2 + 1)
 }
 
-pub(super) fn refusal(why: log::Refusal) -> Refusal {
+pub(in crate::shard) fn refusal(why: log::Refusal) -> Refusal {
     match why {
         log::Refusal::Full => Refusal::StorageFull,
         log::Refusal::ReadOnly => Refusal::StorageReadOnly,

@@ -1,9 +1,8 @@
 //! A connection: what the shard keeps of it beside its session.
 //!
-//! Memory: an idle one holds this struct, its session and its entry in a subscription list or channel;
-//! no buffer. Asserted below, because ten thousand of them are the rule.
+//! Memory: an idle one holds this struct, its session and its entry in a subscription list or
+//! channel; no buffer. Asserted below, because ten thousand of them are the rule.
 
-use super::occupant::Occupant;
 use crate::broker::Peer;
 use crate::fanout::Backlog;
 use crate::fanout::outbox::OutState;
@@ -12,6 +11,7 @@ use crate::model::event::Reply;
 use crate::model::record::Offset;
 use crate::model::topic::{Topic, TopicId};
 use crate::proto::{CloseReason, PeerInfo};
+use crate::shard::link::occupant::Occupant;
 use crate::sys::net::{Interest, Socket};
 use crate::wire::http::BodyReader;
 use crate::wire::ws::Decoder;

@@ -1,8 +1,6 @@
 //! Shard 0 makes and deletes topics: written to the catalog, durable, then told to every shard; the
 //! reply goes out when all have heard, so that whoever asks next finds it so.
 
-use super::core::Core;
-use super::mail::{Mail, Origin};
 use crate::broker::catalog::Change;
 use crate::limits::TOPICS_MAX;
 use crate::log::catalog::Catalog as CatalogLog;
@@ -14,6 +12,8 @@ use crate::model::name::TopicName;
 use crate::model::record::{Offset, TimeNs};
 use crate::model::refusal::Refusal;
 use crate::model::topic::{Retention, Storage, Topic, TopicId};
+use crate::shard::core::Core;
+use crate::shard::mail::{Mail, Origin};
 use ahash::AHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -171,7 +171,7 @@ impl Topics {
                 self.busy.push(name.clone());
                 self.pending.push_back(Pending { durable_at, name, changes, origin, reply });
             }
-            Err(why) => refuse(core, super::owner::refusal(why)),
+            Err(why) => refuse(core, crate::shard::topic::owner::refusal(why)),
         }
     }
 
@@ -192,7 +192,9 @@ impl Topics {
                 self.pending.push_back(Pending { durable_at, name, changes, origin, reply });
             }
             Ok(None) => core.reply(origin, Reply::Refused(Refusal::UnknownTopic)),
-            Err(why) => core.reply(origin, Reply::Refused(super::owner::refusal(why))),
+            Err(why) => {
+                core.reply(origin, Reply::Refused(crate::shard::topic::owner::refusal(why)))
+            }
         }
     }
 
@@ -222,7 +224,10 @@ impl Topics {
                     self.pending = kept;
                     let failed: VecDeque<Pending> = failed;
                     for pending in failed {
-                        core.reply(pending.origin, Reply::Refused(super::owner::refusal(why)));
+                        core.reply(
+                            pending.origin,
+                            Reply::Refused(crate::shard::topic::owner::refusal(why)),
+                        );
                         self.release(core, &pending.name);
                     }
                 }
@@ -233,7 +238,8 @@ impl Topics {
         }
     }
 
-    /// Requests for a name may go on: every shard has heard of the change before them, or it failed.
+    /// Requests for a name may go on: every shard has heard of the change before them, or it
+    /// failed.
     fn release(&mut self, core: &mut Core, name: &TopicName) {
         self.busy.retain(|busy| busy != name);
         for mail in std::mem::take(&mut self.waiting) {

@@ -1,9 +1,6 @@
 //! What a session may ask of its shard while it is called: look-ups and appends at once, commands
 //! collected and carried out when it has returned.
 
-use super::conn::{Control, NEVER};
-use super::core::Core;
-use super::mail::{Mail, Origin, OwnedRecords};
 use crate::broker::clients::Client;
 use crate::config::{Access, Config};
 use crate::fanout::Palette;
@@ -14,6 +11,9 @@ use crate::model::record::{Body, Record, TimeNs};
 use crate::model::topic::Topic;
 use crate::proto::Intake;
 use crate::proto::contract::{Bound, Count, Counter, Gauge, HttpReply, Pause};
+use crate::shard::core::Core;
+use crate::shard::link::conn::{Control, NEVER};
+use crate::shard::mail::{Mail, Origin, OwnedRecords};
 use crate::wire::http::write_response;
 use std::sync::Arc;
 

@@ -1,11 +1,10 @@
 //! From a batch to the sessions that want it: live, or after what is kept was read.
 //!
-//! A subscription that begins in the past reads the log by a cursor while new batches are held for it;
-//! when the cursor has come to where they begin, they follow and it is live. The hold is bounded: what
-//! is dropped from it is read from the log instead, so nothing is lost and nothing grows.
+//! A subscription that begins in the past reads the log by a cursor while new batches are held for
+//! it; when the cursor has come to where they begin, they follow and it is live. The hold is
+//! bounded: what is dropped from it is read from the log instead, so nothing is lost and nothing
+//! grows.
 
-use super::Shard;
-use super::mail::{Mail, Origin, Ticket};
 use crate::log::{Batch, Cursor, PartitionView, UpTo};
 use crate::model::command::Begin;
 use crate::model::event::{Event, Records, Reply};
@@ -13,6 +12,8 @@ use crate::model::record::{Offset, Record};
 use crate::model::refusal::Refusal;
 use crate::model::topic::{SubscriptionId, Topic, TopicId};
 use crate::proto::Session;
+use crate::shard::Shard;
+use crate::shard::mail::{Mail, Origin, Ticket};
 use crate::subs::Sub;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ pub struct CatchUp {
 
 impl Shard {
     /// Carries out a `Subscribe`: tells the owners.
-    pub(super) fn subscribe(&mut self, origin: Origin, topics: Vec<(TopicId, Begin)>) {
+    pub(in crate::shard) fn subscribe(&mut self, origin: Origin, topics: Vec<(TopicId, Begin)>) {
         let known =
             |id: &TopicId| *id == self.core.log_topic.id || self.core.catalog.get(*id).is_some();
         if !topics.iter().all(|(id, _)| known(id)) {
@@ -69,7 +70,8 @@ impl Shard {
         for topic in unique {
             let (owner, from) = (self.core.owner_of(topic), self.core.id);
             self.core.send(owner, Mail::Subscribe { from, ticket, topic });
-            // The owner counts shards' subscriptions; the first one of each topic is asked for above.
+            // The owner counts shards' subscriptions; the first one of each topic is asked for
+            // above.
             let more = list.iter().filter(|(t, ..)| *t == topic).count() - 1;
             for _ in 0..more {
                 self.core.send(owner, Mail::Subscribe { from, ticket: 0, topic });
@@ -77,12 +79,12 @@ impl Shard {
         }
         self.gathers.insert(
             ticket,
-            super::gather::Gather::Subscribe { origin, left, list, refused: false },
+            crate::shard::gather::Gather::Subscribe { origin, left, list, refused: false },
         );
     }
 
     /// The owner knows of a subscription: from here on its batches come.
-    pub(super) fn begin_catch_up(
+    pub(in crate::shard) fn begin_catch_up(
         &mut self,
         ticket: Ticket,
         topic: TopicId,
@@ -90,7 +92,8 @@ impl Shard {
         begin: Begin,
         begun: Begun,
     ) {
-        let Some(super::gather::Gather::Subscribe { origin, .. }) = self.gathers.get(&ticket)
+        let Some(crate::shard::gather::Gather::Subscribe { origin, .. }) =
+            self.gathers.get(&ticket)
         else {
             return;
         };
@@ -124,7 +127,7 @@ impl Shard {
     }
 
     /// All owners have answered a `Subscribe`.
-    pub(super) fn conclude_subscribe(
+    pub(in crate::shard) fn conclude_subscribe(
         &mut self,
         ticket: Ticket,
         origin: Origin,
@@ -152,7 +155,11 @@ impl Shard {
     }
 
     /// Ends a subscription; `false` if it is not known here.
-    pub(super) fn end_subscription(&mut self, topic: TopicId, id: SubscriptionId) -> bool {
+    pub(in crate::shard) fn end_subscription(
+        &mut self,
+        topic: TopicId,
+        id: SubscriptionId,
+    ) -> bool {
         if !self.subs.remove(topic, id) {
             return false;
         }
@@ -174,7 +181,7 @@ impl Shard {
     }
 
     /// New records of a topic, for the subscriptions of this shard.
-    pub(super) fn deliver(&mut self, topic: TopicId, batch: &Arc<Batch>) {
+    pub(in crate::shard) fn deliver(&mut self, topic: TopicId, batch: &Arc<Batch>) {
         for catch_up in self.catch_ups.iter_mut().filter(|c| c.topic.id == topic) {
             catch_up.hold(batch);
         }
@@ -214,7 +221,7 @@ impl Shard {
     }
 
     /// Lets subscriptions that read the log go on; `true` if any has more to do at once.
-    pub(super) fn run_catch_ups(&mut self) -> bool {
+    pub(in crate::shard) fn run_catch_ups(&mut self) -> bool {
         if self.catch_ups.is_empty() {
             return false;
         }
@@ -286,7 +293,7 @@ impl Shard {
     }
 
     /// Ends all subscriptions of a topic that is gone, and tells them.
-    pub(super) fn end_topic(&mut self, topic: &Arc<Topic>) {
+    pub(in crate::shard) fn end_topic(&mut self, topic: &Arc<Topic>) {
         self.catch_ups.retain(|c| c.topic.id != topic.id);
         for sub in self.subs.take_topic(topic.id) {
             topic.shared.unsubscribed(sub.id);

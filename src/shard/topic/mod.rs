@@ -1,0 +1,7 @@
+//! A shard's topics: what it owns, how topics are made and deleted, how records reach
+//! subscriptions.
+
+pub mod ballast;
+pub mod changes;
+pub mod deliver;
+pub mod owner;
