@@ -71,8 +71,8 @@ mod at {
 const _: () = assert!(at::PAYLOAD_CRC + 4 == RECORD_HEADER_BYTES);
 // Two steps of the table that is used for short inputs; 36 bytes take twice as long.
 const _: () = assert!(at::HEADER_CRC == 32 && at::PAYLOAD_CRC == at::HEADER_CRC + 4);
-const _: () = assert!(RECORD_HEADER_BYTES % RECORD_ALIGN == 0);
-const _: () = assert!(SEGMENT_HEADER_BYTES % 512 == 0 && FOOTER_BYTES % 512 == 0);
+const _: () = assert!(RECORD_HEADER_BYTES.is_multiple_of(RECORD_ALIGN));
+const _: () = assert!(SEGMENT_HEADER_BYTES.is_multiple_of(512) && FOOTER_BYTES.is_multiple_of(512));
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

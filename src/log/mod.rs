@@ -36,7 +36,7 @@ pub mod disk;
 pub mod format;
 pub mod inspect;
 pub mod partition;
-pub mod pipe;
+
 pub mod position;
 pub mod recovery;
 mod scan;
@@ -49,7 +49,7 @@ pub mod watermark;
 pub use batch::{Batch, RecordRef};
 pub use cursor::{Chunk, Cursor};
 pub use partition::Partition;
-pub use pipe::Pipe;
+pub use partition::Pipe;
 pub use recovery::Report;
 pub use view::{PartitionView, UpTo};
 

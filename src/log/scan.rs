@@ -62,7 +62,7 @@ pub fn resync(
     let finder = memmem::Finder::new(&RECORD_MAGIC);
     loop {
         at += finder.find(data.get(at..)?)?;
-        if at % RECORD_ALIGN == 0
+        if at.is_multiple_of(RECORD_ALIGN)
             && record_at(data, at, seed).is_ok_and(|found| accept(&found.header))
         {
             return Some(at);

@@ -6,7 +6,8 @@
 //! Nothing waits between a borrow of this state and its use; only `run` is async.
 //!
 //! Waiting: while traffic is recent the shard spins (`spin_us`), because waking a blocked core
-//! costs 25 us; then it blocks in the epoll set if no file operation is under way, else in the ring.
+//! costs 25 us; then it blocks in the epoll set if no file operation is under way, else in the
+//! ring.
 
 mod apply;
 pub mod core;

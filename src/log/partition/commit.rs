@@ -228,10 +228,10 @@ impl Partition {
         for placed in self.placed.drain(..pieces) {
             below = Some(placed.piece.end);
             self.unacknowledged -= placed.piece.bytes().len();
-            if let Some(buffer) = placed.piece.batch.and_then(reclaim) {
-                if buffer.capacity() > self.pool.capacity() {
-                    self.pool = buffer;
-                }
+            if let Some(buffer) = placed.piece.batch.and_then(reclaim)
+                && buffer.capacity() > self.pool.capacity()
+            {
+                self.pool = buffer;
             }
         }
         self.front += pieces as u64;

@@ -30,10 +30,12 @@ use crate::model::record::{Offset, Record, TimeNs};
 mod commit;
 mod fail;
 mod open;
+mod pipe;
 mod place;
 mod retain;
 mod state;
 
+pub use pipe::Pipe;
 pub use retain::Retention;
 
 use state::{Commit, Gate, Health, Op, Piece, Placed, Segment, Spare, Stage};

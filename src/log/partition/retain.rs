@@ -107,10 +107,10 @@ impl Partition {
 
     /// The next append begins a new segment.
     pub fn roll(&mut self) {
-        if let Some(active) = self.active() {
-            if active.position > 0 {
-                active.stage = Stage::Retired;
-            }
+        if let Some(active) = self.active()
+            && active.position > 0
+        {
+            active.stage = Stage::Retired;
         }
     }
 

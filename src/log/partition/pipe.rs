@@ -2,10 +2,10 @@
 //!
 //! It gives out offsets and batches as a partition does, so that live delivery is the same.
 
-use super::Refusal;
-use super::batch::{Batch, Builder, Stamp};
-use super::partition::Appended;
-use super::stored::Stored;
+use super::super::Refusal;
+use super::super::batch::{Batch, Builder, Stamp};
+use super::super::stored::Stored;
+use super::Appended;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::model::record::{Offset, Record};
 use std::collections::VecDeque;
