@@ -16,7 +16,7 @@ impl Args {
     /// Splits words; a word without `=` is an error.
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
         let mut values = HashMap::new();
-        while let Some(word) = words.next() {
+        for word in words.by_ref() {
             if word == "--" {
                 break;
             }
@@ -33,7 +33,9 @@ impl Args {
 
     /// A value, if given.
     pub fn optional<T: FromStr>(&self, key: &str) -> Result<Option<T>> {
-        let parsed = self.text(key).map(|text| text.parse().map_err(|_| format!("{key}={text}: not a number")));
+        let parsed = self
+            .text(key)
+            .map(|text| text.parse().map_err(|_| format!("{key}={text}: not a number")));
         parsed.transpose()
     }
 

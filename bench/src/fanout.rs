@@ -122,8 +122,11 @@ impl Run {
         for at in 0..count {
             let number = self.poller.ready(at);
             let publisher = number == self.plan.subscribers.len();
-            let conn =
-                if publisher { &mut self.plan.publisher } else { &mut self.plan.subscribers[number] };
+            let conn = if publisher {
+                &mut self.plan.publisher
+            } else {
+                &mut self.plan.subscribers[number]
+            };
             let Some(bytes) = conn.read(&mut self.buffer) else { continue };
             if bytes == 0 {
                 self.closed += 1;
@@ -184,7 +187,10 @@ impl Run {
             if delivered != last {
                 (last, last_at) = (delivered, turn);
             } else if turn - last_at > STALL_NS {
-                return Err(format!("nothing delivered for {} s after {last}", STALL_NS / 1_000_000_000));
+                return Err(format!(
+                    "nothing delivered for {} s after {last}",
+                    STALL_NS / 1_000_000_000
+                ));
             }
             if from.is_none() && turn - begin > WARM_NS {
                 from = Some(self.mark());

@@ -33,6 +33,9 @@ enum Ack {
     Byte(u8),
 }
 
+/// Appends the request for one record, given the number of its connection.
+type Encode = Box<dyn Fn(&mut Vec<u8>, usize, String)>;
+
 /// One connection and what it waits for.
 struct Lane {
     conn: Conn,
@@ -47,7 +50,8 @@ struct Lane {
 /// All connections and what they send.
 struct Load {
     lanes: Vec<Lane>,
-    ring: Vec<u8>,
+    /// One for all connections, or one for each where the answer's address is in it.
+    rings: Vec<Vec<u8>>,
     buffer: Vec<u8>,
     message: u64,
     ack: Ack,
@@ -100,7 +104,7 @@ pub fn fill(args: &Args) -> Result<String> {
     let text = format!(r#"{{"type":"insert","target":"st0","data":[{}]}}"#, batch.join(","));
     let mut ring = vec![];
     ws::frame(&mut ring, Kind::Text, text.as_bytes());
-    let mut load = Load::of(vec![conn], ring, 1, Ack::Frame);
+    let mut load = Load::of(vec![conn], vec![ring], 1, Ack::Frame);
     let messages = total.div_ceil((FILL_BATCH * RECORD_BYTES) as u64);
     let mut poller = load.watch();
     let begin = now_ns();
@@ -119,7 +123,7 @@ pub fn fill(args: &Args) -> Result<String> {
 }
 
 impl Load {
-    fn of(conns: Vec<Conn>, ring: Vec<u8>, messages: u64, ack: Ack) -> Self {
+    fn of(conns: Vec<Conn>, rings: Vec<Vec<u8>>, messages: u64, ack: Ack) -> Self {
         let lane = |conn| Lane {
             conn,
             sent_bytes: 0,
@@ -130,8 +134,8 @@ impl Load {
         };
         Self {
             lanes: conns.into_iter().map(lane).collect(),
-            message: ring.len() as u64 / messages,
-            ring,
+            message: rings[0].len() as u64 / messages,
+            rings,
             buffer: vec![0; READ_BYTES],
             ack,
             latency: histogram(),
@@ -144,7 +148,7 @@ impl Load {
         let addr = args.must("addr")?;
         let count = args.or("conns", 1)?;
         let mut conns = Vec::with_capacity(count);
-        let mut encode: Box<dyn FnMut(&mut Vec<u8>, String)>;
+        let encode: Encode;
         let ack;
         match args.must("proto")? {
             "jsonjet" => {
@@ -156,7 +160,7 @@ impl Load {
                 ws::send(&mut conns[0], Kind::Text, first.as_bytes())?;
                 ws::expect(&mut conns[0], r#""success":true"#)?;
                 ack = Ack::Frame;
-                encode = Box::new(|out, record| {
+                encode = Box::new(|out, _, record| {
                     let text = format!(r#"{{"type":"insert","target":"st0","data":{record}}}"#);
                     ws::frame(out, Kind::Text, text.as_bytes());
                 });
@@ -166,12 +170,15 @@ impl Load {
                     conns.push(Conn::open(addr)?);
                 }
                 ack = Ack::Byte(b'$');
-                encode = Box::new(|out, record| {
+                encode = Box::new(|out, _, record| {
                     let head = "*8\r\n$4\r\nXADD\r\n$3\r\nst0\r\n$6\r\nMAXLEN\r\n$1\r\n~\r\n$7\r\n2000000\r\n";
-                    out.extend(format!("{head}$1\r\n*\r\n$1\r\nd\r\n${}\r\n{record}\r\n", record.len()).bytes());
+                    out.extend(
+                        format!("{head}$1\r\n*\r\n$1\r\nd\r\n${}\r\n{record}\r\n", record.len())
+                            .bytes(),
+                    );
                 });
                 let mut first = vec![];
-                encode(&mut first, record(0));
+                encode(&mut first, 0, record(0));
                 conns[0].send(&first)?;
                 if conns[0].until(b"\r\n")?[0] != b'$' {
                     return Err("redis refused XADD".into());
@@ -180,22 +187,27 @@ impl Load {
             }
             "jetstream" => {
                 for number in 0..count {
-                    conns.push(jetstream(addr, number == 0)?);
+                    conns.push(jetstream(addr, number)?);
                 }
                 ack = Ack::Byte(b'{');
-                encode = Box::new(|out, record| {
-                    out.extend(format!("PUB st.0 _INBOX.b.r {}\r\n{record}\r\n", record.len()).bytes());
+                encode = Box::new(|out, lane, record| {
+                    out.extend(
+                        format!("PUB st.0 _INBOX.{lane:03}.r {}\r\n{record}\r\n", record.len())
+                            .bytes(),
+                    );
                 });
             }
             other => return Err(format!("proto={other}: jsonjet redis jetstream")),
         }
-        let mut ring = vec![];
-        let mut messages = 0;
-        while ring.len() < RING_BYTES {
-            encode(&mut ring, record(messages));
-            messages += 1;
-        }
-        Ok(Self::of(conns, ring, messages as u64, ack))
+        let messages = RING_BYTES / RECORD_BYTES;
+        let lanes = if matches!(ack, Ack::Byte(b'{')) { count } else { 1 };
+        let rings = (0..lanes).map(|lane| {
+            let mut ring = vec![];
+            (0..messages).for_each(|number| encode(&mut ring, lane, record(number)));
+            ring
+        });
+        let rings = rings.collect();
+        Ok(Self::of(conns, rings, messages as u64, ack))
     }
 
     fn watch(&mut self) -> Poller {
@@ -213,7 +225,10 @@ impl Load {
 
     /// Bytes of answers that were not as long as the others: an error among them.
     fn odd(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.seen.bytes.checked_rem(lane.seen.frames).unwrap_or(0)).sum()
+        self.lanes
+            .iter()
+            .map(|lane| lane.seen.bytes.checked_rem(lane.seen.frames).unwrap_or(0))
+            .sum()
     }
 
     /// Turns until a time; an error if nothing is answered for long.
@@ -263,8 +278,9 @@ impl Load {
                 lane.times.pop_front();
             }
         }
-        for lane in &mut self.lanes {
-            busy |= lane.send(&self.ring, self.message, limit(lane.acked))?;
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            let ring = &self.rings[number % self.rings.len()];
+            busy |= lane.send(ring, self.message, limit(lane.acked))?;
         }
         if busy {
             self.busy_ns += now_ns() - begin;
@@ -295,15 +311,17 @@ impl Lane {
     }
 }
 
-/// Connects over plain TCP, makes the stream if asked, and subscribes to the answers.
-fn jetstream(addr: &str, make: bool) -> Result<Conn> {
+/// Connects over plain TCP and subscribes to its own answers; the first one makes the stream.
+fn jetstream(addr: &str, lane: usize) -> Result<Conn> {
     let mut conn = Conn::open(addr)?;
     conn.until(b"\r\n")?;
-    conn.send(b"CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true}\r\nSUB _INBOX.b.* 1\r\nPING\r\n")?;
+    let hello = r#"CONNECT {"verbose":false,"pedantic":false,"headers":true}"#;
+    conn.send(format!("{hello}\r\nSUB _INBOX.{lane:03}.* 1\r\nPING\r\n").as_bytes())?;
     conn.until(b"PONG\r\n")?;
-    if make {
+    if lane == 0 {
         let config = r#"{"name":"ST","subjects":["st.>"],"storage":"file","num_replicas":1}"#;
-        let request = format!("PUB $JS.API.STREAM.CREATE.ST _INBOX.b.c {}\r\n{config}\r\n", config.len());
+        let request =
+            format!("PUB $JS.API.STREAM.CREATE.ST _INBOX.000.c {}\r\n{config}\r\n", config.len());
         conn.send(request.as_bytes())?;
         conn.until(b"\r\n")?;
         let answer = conn.until(b"\r\n")?;

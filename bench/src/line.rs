@@ -46,7 +46,7 @@ impl Line {
     }
 }
 
-/// A histogram of nanoseconds with three digits.
+/// A histogram of nanoseconds with three digits, up to a minute; what is later counts as a minute.
 pub fn histogram() -> Histogram<u64> {
-    Histogram::new(3).expect("3 digits are allowed")
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("3 digits are allowed")
 }

@@ -27,7 +27,10 @@ impl Conn {
     /// (ten thousand connections a run would use them up).
     pub fn open(addr: &str) -> Result<Self> {
         let stream = TcpStream::connect(addr).map_err(|e| format!("{addr}: {e}"))?;
-        stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true)).map_err(|e| e.to_string())?;
+        stream
+            .set_nodelay(true)
+            .and_then(|()| stream.set_nonblocking(true))
+            .map_err(|e| e.to_string())?;
         let linger = libc::linger { l_onoff: 1, l_linger: 0 };
         // SAFETY: the structure is valid for the call and its size is given.
         unsafe {
@@ -152,7 +155,8 @@ impl Poller {
     pub fn add(&self, conn: &Conn, number: usize) {
         let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: number as u64 };
         // SAFETY: the event is valid for the call.
-        let done = unsafe { libc::epoll_ctl(self.fd, libc::EPOLL_CTL_ADD, conn.fd(), &raw mut event) };
+        let done =
+            unsafe { libc::epoll_ctl(self.fd, libc::EPOLL_CTL_ADD, conn.fd(), &raw mut event) };
         assert!(done == 0, "epoll_ctl: {}", Error::last_os_error());
     }
 

@@ -104,7 +104,8 @@ impl Mark {
             }
             let take = self.left.min(data.len());
             for digit in &data[..take] {
-                self.value = self.value.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0')));
+                self.value =
+                    self.value.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0')));
             }
             self.left -= take;
             data = &data[take..];

@@ -16,7 +16,8 @@ pub fn connect(addr: &str) -> Result<Conn> {
 /// Makes a stream; `options` as in `{ retain: 0 }`, or nothing.
 pub fn create(conn: &mut Conn, stream: &str, options: &str) -> Result<()> {
     let with = if options.is_empty() { String::new() } else { format!(" with {options}") };
-    let query = format!(r#"{{"type":"execute","query":"create or replace stream {stream}{with}"}}"#);
+    let query =
+        format!(r#"{{"type":"execute","query":"create or replace stream {stream}{with}"}}"#);
     ws::send(conn, Kind::Text, query.as_bytes())?;
     ws::expect(conn, r#""success":true"#).map(|_| ())
 }

@@ -40,7 +40,13 @@ pub fn plan(args: &Args, shape: &Shape) -> Result<Plan> {
         let channel = name(channel);
         format!(r#"{{"m":"mesh.publish","p":{{"c":"{channel}","d":"{payload}"}}}}"#).into_bytes()
     });
-    Ok(Plan { publisher: backend, subscribers, ring, count: Count::Frames, fan: shape.subscribers as u64 })
+    Ok(Plan {
+        publisher: backend,
+        subscribers,
+        ring,
+        count: Count::Frames,
+        fan: shape.subscribers as u64,
+    })
 }
 
 fn client_id(event: &str) -> Result<&str> {

@@ -81,7 +81,10 @@ impl Ring {
                 let text = payload(channel);
                 let at = ws::frame(&mut bytes, kind, &text) - begin;
                 let stamp = memchr::memchr(b'@', &text).expect("a payload has a stamp") + 1;
-                assert!(message == 0 || message == bytes.len() - begin, "messages differ in length");
+                assert!(
+                    message == 0 || message == bytes.len() - begin,
+                    "messages differ in length"
+                );
                 (message, stamp_at, mask_at) = (bytes.len() - begin, at + stamp, stamp % 4);
             }
         }
@@ -150,7 +153,9 @@ mod tests {
     /// Every channel has its subscriptions, on as many connections.
     #[test]
     fn subscriptions_are_spread() {
-        for (channels, subscribers, connections) in [(1, 1, 1), (1, 100, 100), (1000, 10, 100), (100, 10, 1000)] {
+        for (channels, subscribers, connections) in
+            [(1, 1, 1), (1, 100, 100), (1000, 10, 100), (100, 10, 1000)]
+        {
             let shape = Shape { channels, subscribers, connections, size: 64 };
             let mut seen = vec![0; channels];
             for connection in 0..connections {
@@ -160,6 +165,9 @@ mod tests {
             }
             assert!(seen.iter().all(|&count| count == subscribers));
         }
-        assert_eq!(Shape { channels: 1, subscribers: 1, connections: 1, size: 64 }.payload(64).len(), 64);
+        assert_eq!(
+            Shape { channels: 1, subscribers: 1, connections: 1, size: 64 }.payload(64).len(),
+            64
+        );
     }
 }

@@ -46,7 +46,8 @@ pub fn nats(args: &Args, shape: &Shape) -> Result<Plan> {
     for connection in 0..shape.connections {
         let mut conn = connect()?;
         let channels = shape.channels_of(connection);
-        let all: String = channels.iter().map(|&c| format!("SUB {} {}\r\n", name(c), FIRST_ID + c)).collect();
+        let all: String =
+            channels.iter().map(|&c| format!("SUB {} {}\r\n", name(c), FIRST_ID + c)).collect();
         greet(&mut conn, &all)?;
         subscribers.push(conn);
     }
@@ -55,7 +56,13 @@ pub fn nats(args: &Args, shape: &Shape) -> Result<Plan> {
         format!("PUB {} {size}\r\n{payload}\r\n", name(channel)).into_bytes()
     });
     let delivery = format!("MSG c0000 {FIRST_ID} {size}\r\n{payload}\r\n").len() as u64;
-    Ok(Plan { publisher, subscribers, ring, count: Count::Bytes(delivery), fan: shape.subscribers as u64 })
+    Ok(Plan {
+        publisher,
+        subscribers,
+        ring,
+        count: Count::Bytes(delivery),
+        fan: shape.subscribers as u64,
+    })
 }
 
 /// MQTT 3.1.1 with quality of service 0: a delivery is byte for byte what was published.
