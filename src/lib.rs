@@ -21,4 +21,4 @@ pub mod proto;
 pub mod admin;
 pub mod shard;
 //cli
-//boot
+pub mod boot;

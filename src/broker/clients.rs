@@ -31,6 +31,12 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client without context and channels.
+    #[must_use]
+    pub fn new(slot: u32, path: &str, remote: std::net::SocketAddr, since_ms: u64) -> Self {
+        Self { slot, path: path.into(), remote: Some(remote), since_ms, ..Self::default() }
+    }
+
     /// The context as a JSON object; empty while it has no key.
     #[must_use]
     pub fn context_json(&self) -> Vec<u8> {

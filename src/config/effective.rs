@@ -79,7 +79,7 @@ pub struct Mesh {
     pub max_topics: u64,
     /// At the bound.
     pub full: QueueFull,
-    /// Without a frame from the client.
+    /// Without a frame from the client; 0: for ever.
     pub idle_timeout_s: u64,
     /// Until an unacknowledged message goes out again.
     pub ack_timeout_s: u64,
@@ -89,6 +89,43 @@ pub struct Mesh {
     pub api_message_bytes: usize,
     /// Never empty.
     pub routes: Vec<Route>,
+}
+
+/// `[nsdb]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nsdb {
+    /// Shortest time between two pushes of a subscription.
+    pub refresh_period_ms: u64,
+    /// Bits held for each query.
+    pub retention_size: u64,
+    /// Between two evaluations of an aggregate.
+    pub aggregate_interval_ms: u64,
+}
+
+/// `[taos]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taos {
+    /// Reported to clients, which choose their protocol by it.
+    pub version: String,
+    /// Topics of subscriptions.
+    pub max_topics: u64,
+}
+
+/// `[raw]`: bounds of queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raw {
+    /// Without a frame from the client; 0: for ever.
+    pub idle_timeout_s: u64,
+    /// Of one query.
+    pub run_limit_s: u64,
+    /// Of one result.
+    pub rows_limit: u64,
+    /// Of the text of one query.
+    pub query_bytes: usize,
+    /// Memory of one query for sorting and grouping.
+    pub sort_bytes: usize,
+    /// At once.
+    pub queries: usize,
 }
 
 /// `[retention]`; 0: no bound.
@@ -116,7 +153,7 @@ pub struct Limits {
 }
 
 /// Everything.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Logs and catalog.
     pub data_dir: PathBuf,
@@ -136,6 +173,12 @@ pub struct Config {
     pub listen: Listen,
     /// `[mesh]`.
     pub mesh: Mesh,
+    /// `[nsdb]`.
+    pub nsdb: Nsdb,
+    /// `[taos]`.
+    pub taos: Taos,
+    /// `[raw]`.
+    pub raw: Raw,
     /// `[retention]`.
     pub retention: RetentionDefaults,
     /// `[limits]`.
@@ -184,6 +227,16 @@ impl Default for Config {
                 user_message_bytes: 65_536,
                 api_message_bytes: 1 << 20,
                 routes: vec![Route::plain("/chat", "chat")],
+            },
+            nsdb: Nsdb { refresh_period_ms: 100, retention_size: 10, aggregate_interval_ms: 5_000 },
+            taos: Taos { version: "3.3.6.0".to_owned(), max_topics: 20 },
+            raw: Raw {
+                idle_timeout_s: 60,
+                run_limit_s: 30,
+                rows_limit: 1_000_000,
+                query_bytes: 1 << 20,
+                sort_bytes: 256 << 20,
+                queries: 64,
             },
             retention: RetentionDefaults {
                 records: 0,

@@ -55,10 +55,13 @@ impl Histogram {
     }
 }
 
+/// The admin port among [`FRONT_LABELS`].
+pub const ADMIN: usize = FRONTS - 1;
 /// Front-ends that are counted apart; the order of [`FRONT_LABELS`].
-pub const FRONTS: usize = 4;
+pub const FRONTS: usize = 7;
 /// Their labels.
-pub const FRONT_LABELS: [&str; FRONTS] = ["jsonjet", "mesh", "users", "admin"];
+pub const FRONT_LABELS: [&str; FRONTS] = 
+    ["jsonjet", "mesh", "users", "nsdb", "taos", "raw", "admin"];
 
 /// What one front-end did on one shard.
 #[derive(Debug, Default)]

@@ -1,5 +1,6 @@
 //! The table of front-ends: one row for each port, and the closed set of their sessions.
 
+use super::absent::Absent;
 use super::contract::{CloseReason, Intake, Message, PeerInfo, Session, Violation};
 use super::jsonjet::JsonJet;
 use super::mesh::{MeshApi, MeshUser};
@@ -18,6 +19,12 @@ pub enum Port {
     Mesh,
     /// End users of the mesh.
     Users,
+    /// Metrics subscriptions.
+    Nsdb,
+    /// TDengine clients.
+    Taos,
+    /// Queries over nested data.
+    Raw,
 }
 
 /// A row of [`PROTOCOLS`].
@@ -58,6 +65,27 @@ pub const PROTOCOLS: &[Protocol] = &[
         body_bytes_max: |_| 0,
         session: || AnySession::MeshUser(MeshUser::default()),
     },
+    Protocol {
+        port: Port::Nsdb,
+        name: "nsdb",
+        address: |config| config.listen.nsdb,
+        body_bytes_max: |_| 0,
+        session: || AnySession::Absent(Absent),
+    },
+    Protocol {
+        port: Port::Taos,
+        name: "taos",
+        address: |config| config.listen.taos,
+        body_bytes_max: |_| 0,
+        session: || AnySession::Absent(Absent),
+    },
+    Protocol {
+        port: Port::Raw,
+        name: "raw",
+        address: |config| config.listen.raw,
+        body_bytes_max: |_| 0,
+        session: || AnySession::Absent(Absent),
+    },
 ];
 
 /// One session of any front-end, without a virtual table.
@@ -69,6 +97,8 @@ pub enum AnySession {
     MeshApi(Box<MeshApi>),
     /// An end user.
     MeshUser(MeshUser),
+    /// A front-end to come.
+    Absent(Absent),
 }
 
 macro_rules! each {
@@ -77,6 +107,7 @@ macro_rules! each {
             AnySession::JsonJet($session) => $call,
             AnySession::MeshApi($session) => $call,
             AnySession::MeshUser($session) => $call,
+            AnySession::Absent($session) => $call,
         }
     };
 }

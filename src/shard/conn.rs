@@ -156,7 +156,7 @@ impl Control {
     /// Whether what has arrived must wait.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
-        self.hold
+        (self.hold && !self.pending.is_empty())
             || self.paused
             || self.exchange.open
             || self.pending.len() >= PENDING_MAX
@@ -240,3 +240,11 @@ pub struct Conn {
 }
 
 const _: () = assert!(size_of::<Conn>() <= 640);
+
+impl Conn {
+    /// Whether it has ended, but for output that is still on its way.
+    #[must_use]
+    pub fn retired(&self) -> bool {
+        matches!(self.phase, Phase::Closing)
+    }
+}

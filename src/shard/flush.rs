@@ -6,7 +6,7 @@ use super::mail::Mail;
 use super::{Dirty, Shard};
 use crate::fanout::{Backlog, Outbox, Palette, Piece};
 use crate::model::policy::FullPolicy;
-use crate::proto::{CloseReason, Intake, PeerInfo, Session};
+use crate::proto::{CloseReason, Intake, PeerInfo};
 use crate::shard::intake::Desk;
 use crate::shard::occupant::Occupant;
 use crate::sys::net::{Interest, Transfer};

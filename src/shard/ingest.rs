@@ -228,7 +228,7 @@ impl Shard {
             }
         };
         let limit = self.body_limit(slot);
-        if let BodyLength::None = head.body {
+        if let BodyLength::None | BodyLength::Bytes(0) = head.body {
             *used += length - before.min(length);
             self.serve(slot, &head, &mut []);
             return Next::More;

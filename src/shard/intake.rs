@@ -4,6 +4,7 @@
 use super::conn::{Control, NEVER};
 use super::core::{Core, Run};
 use super::mail::{Mail, Origin, OwnedRecords};
+use crate::broker::clients::Client;
 use crate::config::{Access, Config};
 use crate::fanout::Palette;
 use crate::model::command::{ClientFrame, ClientId, Command};
@@ -32,7 +33,9 @@ pub struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    fn origin(&self, token: Option<u32>) -> Origin {
+    /// Makes room for the reply of a command.
+    fn expect(&mut self) -> Origin {
+        let token = Some(self.control.expect_reply());
         Origin { peer: self.control.peer, token }
     }
 }
@@ -63,7 +66,7 @@ impl Intake for Desk<'_> {
     }
 
     fn append(&mut self, topic: &Arc<Topic>, producer: u64, bodies: &[Body<'_>], bound: Bound) {
-        let origin = self.origin(Some(self.control.expect_reply()));
+        let origin = self.expect();
         let time = self.core.now;
         let owner = self.core.owner_of(topic.id);
         if owner != self.core.id {
@@ -76,8 +79,8 @@ impl Intake for Desk<'_> {
             let record = [Record { time, producer, body: *body }];
             self.core.owner.append(origin, topic.id, &record, bound, stopping)
         } else {
-            let record = |body: &Body<'_>| Record { time, producer, body: *body };
-            let records: Vec<Record<'_>> = bodies.iter().map(record).collect();
+            let bodies = bodies.iter().copied();
+            let records: Vec<_> = bodies.map(|body| Record { time, producer, body }).collect();
             self.core.owner.append(origin, topic.id, &records, bound, stopping)
         };
         match result {
@@ -135,13 +138,7 @@ impl Intake for Desk<'_> {
         let now_ms = (self.core.now / 1_000_000) as u64;
         let stride = self.core.stride();
         let id = self.core.process.next_client(now_ms, self.core.id, stride);
-        let client = crate::broker::clients::Client {
-            slot: self.control.peer.slot,
-            path: path.into(),
-            remote: Some(self.remote),
-            since_ms: now_ms,
-            ..Default::default()
-        };
+        let client = Client::new(self.control.peer.slot, path, self.remote, now_ms);
         self.core.clients.insert(id, client);
         self.control.client = id;
         id
@@ -228,7 +225,7 @@ impl Intake for Desk<'_> {
         if remote == 0 {
             return Some((members - failed, failed));
         }
-        let origin = self.origin(Some(self.control.expect_reply()));
+        let origin = self.expect();
         let ticket = self.core.ticket();
         let frame = Arc::new(ClientFrame { binary, bytes: bytes.to_vec() });
         let channel: Arc<str> = channel.into();

@@ -107,6 +107,7 @@ impl OwnedRecords {
 }
 
 /// What a part of a request came to.
+#[expect(missing_docs, reason = "the fields are named after their types")]
 #[derive(Debug)]
 pub enum Part {
     /// Subscribed: the offset that comes next, how to read what is kept, what a ring in memory holds.
@@ -122,6 +123,7 @@ pub enum Part {
 }
 
 /// A mail.
+#[expect(missing_docs, reason = "the fields are named after their types")]
 #[derive(Debug)]
 pub enum Mail {
     /// To a topic's owner: append.

@@ -5,8 +5,9 @@ use crate::broker::clients::next_client_id;
 use crate::config::{Access, Config};
 use crate::metrics;
 use crate::model::command::ClientId;
+use crate::model::topic::Topic;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
 
 /// What a shard is doing, for the guard against stalls. The order of [`STEP_NAMES`].
@@ -67,6 +68,7 @@ pub struct Process {
     pub disk_full: AtomicBool,
     /// Writes are refused, reads go on.
     pub stopping: AtomicBool,
+    log_topic: OnceLock<Arc<Topic>>,
     subscriptions: AtomicU64,
     connections: AtomicU64,
     clients: AtomicU64,
@@ -91,11 +93,17 @@ impl Process {
             recovering: AtomicU16::new(shards as u16),
             disk_full: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            log_topic: OnceLock::new(),
             subscriptions: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             clients: AtomicU64::new(0),
             clients_reserved: AtomicU64::new(0),
         }))
+    }
+
+    /// The topic of `_log`, one for all shards: the first that comes makes it.
+    pub fn share_log_topic(&self, made: Arc<Topic>) -> Arc<Topic> {
+        Arc::clone(self.log_topic.get_or_init(|| made))
     }
 
     /// Shards.

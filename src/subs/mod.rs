@@ -61,6 +61,15 @@ impl Subscriptions {
         list
     }
 
+    /// All: topic, number, slot.
+    pub fn iter(&self) -> impl Iterator<Item = (TopicId, SubscriptionId, u32)> {
+        let of = |(topic, list): (&TopicId, &'_ Vec<Sub>)| {
+            let topic = *topic;
+            list.iter().map(move |sub| (topic, sub.id, sub.slot)).collect::<Vec<_>>()
+        };
+        self.by_topic.iter().flat_map(of)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> u64 {

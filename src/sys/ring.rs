@@ -8,17 +8,22 @@
 use futures_lite::AsyncReadExt;
 use glommio::io::{BufferedFile, OpenOptions};
 use glommio::{LocalExecutorBuilder, Placement};
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::os::fd::{FromRawFd, RawFd};
 use std::path::Path;
 use std::rc::Rc;
+use std::task::{Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 /// Entries of each ring; the operations of a shard under way at once are far fewer.
 const RING_DEPTH: usize = 128;
 /// Bytes that glommio reserves for direct I/O, which weir does not use; its minimum is 64 KiB.
 const IO_MEMORY_BYTES: usize = 64 << 10;
+/// Longest wait in the ring.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// Pays the process-wide cost of glommio's first executor (7-17 ms for its memory barrier) early and
 /// on another thread, so that nothing waits for it.
@@ -59,8 +64,8 @@ pub async fn run_pending() {
     glommio::executor().yield_task_queue_now().await;
 }
 
-/// Completes when `fd` is readable. `fd` stays open and unread.
-pub async fn poll_readable(fd: RawFd) {
+/// Completes when `fd` is readable, after half a second, or when `wake` is woken. `fd` stays open and unread.
+pub async fn poll_readable(fd: RawFd, wake: &Wake) {
     // SAFETY: plain call on a live descriptor; checked below.
     let duplicate = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
     if duplicate < 0 {
@@ -70,7 +75,38 @@ pub async fn poll_readable(fd: RawFd) {
     // SAFETY: the duplicate is fresh; the stream owns and closes it.
     let mut stream = unsafe { glommio::net::TcpStream::from_raw_fd(duplicate) };
     // Waits for the poll that the stream began with; the read after it fails, as it is no socket.
-    let _ = stream.read(&mut [0]).await;
+    let readable = async {
+        let _ = stream.read(&mut [0]).await;
+    };
+    let woken = std::future::poll_fn(|context| {
+        if wake.rung.take() {
+            return Poll::Ready(());
+        }
+        wake.waker.replace(Some(context.waker().clone()));
+        Poll::Pending
+    });
+    // A disk that hangs must not keep the caller's timers from running.
+    let late = async {
+        glommio::timer::sleep(LONGEST_WAIT).await;
+    };
+    futures_lite::future::or(readable, futures_lite::future::or(woken, late)).await;
+}
+
+/// Ends a wait from another task of the same executor.
+#[derive(Debug, Default)]
+pub struct Wake {
+    rung: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Wake {
+    /// Ends the wait under way, or the next one.
+    pub fn wake(&self) {
+        self.rung.set(true);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
 }
 
 /// Runs a local task to its end in the background.

@@ -7,7 +7,7 @@
 use super::{Disk, Done, Entry, EntryKind, Extent, FileId, Fill, Map, Tag, Ticket};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::files;
-use crate::sys::ring::{self, RingFile};
+use crate::sys::ring::{self, RingFile, Wake};
 use ahash::AHashMap;
 use std::cell::{Cell, RefCell};
 use std::fs::{self, File, OpenOptions};
@@ -32,12 +32,14 @@ struct State {
     done: RefCell<Vec<Done>>,
     under_way: Cell<usize>,
     tally: Tally,
+    wake: Wake,
 }
 
 impl State {
     fn complete(&self, ticket: Ticket, tag: Tag, result: io::Result<usize>) {
         self.under_way.set(self.under_way.get() - 1);
         self.done.borrow_mut().push(Done { ticket, tag, result });
+        self.wake.wake();
     }
 }
 
@@ -61,6 +63,12 @@ impl RingDisk {
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.state.under_way.get()
+    }
+
+    /// What is woken by each completion.
+    #[must_use]
+    pub fn wake(&self) -> &Wake {
+        &self.state.wake
     }
 
     /// Whether completions wait to be taken.

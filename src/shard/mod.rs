@@ -1,0 +1,103 @@
+//! A shard: one thread, one executor, one turn after the other; the only module that sees both the
+//! broker and the front-ends.
+//!
+//! The turn: reap completions of the disk, ingest sockets, receive mail, freeze what was appended and
+//! match it, timers, write every connection with output once, then wait. Each step is capped. Nothing
+//! waits between a borrow of this state and its use; only `run` is async.
+//!
+//! Waiting: while traffic is recent the shard spins (`spin_us`), because waking a blocked core costs
+//! 25 us; then it blocks in the epoll set if no file operation is under way, else in the ring.
+
+mod apply;
+mod ballast;
+pub mod conn;
+pub mod core;
+mod deliver;
+mod flush;
+mod gather;
+mod ingest;
+mod intake;
+pub mod mail;
+mod occupant;
+mod owner;
+mod people;
+pub mod process;
+mod run;
+mod timers;
+mod topics;
+
+use self::conn::Conn;
+use self::core::Core;
+use self::gather::Gather;
+use self::mail::{Origin, Ticket};
+use self::topics::Topics;
+use crate::fanout::{Palette, Piece};
+use crate::log::disk::Done;
+use crate::model::command::Command;
+use crate::subs::Subscriptions;
+use crate::sys::net::{Epoll, Listener, Ready};
+use crate::wire::ws::deflate::Inflater;
+use ahash::{AHashMap, AHashSet};
+use slab::Slab;
+
+pub use self::process::Process;
+pub use self::run::spawn;
+
+/// Output of one connection in this turn.
+#[derive(Debug)]
+struct Dirty {
+    slot: u32,
+    pieces: Vec<Piece>,
+}
+
+/// A port as one shard serves it.
+#[derive(Debug)]
+pub struct BoundPort {
+    /// Its socket.
+    pub listener: Listener,
+    /// Row of `PROTOCOLS`; `None`: the admin port.
+    pub protocol: Option<usize>,
+    /// Index of its metrics.
+    pub front: u8,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct Shard {
+    core: Core,
+    conns: Slab<Conn>,
+    wake_at: Vec<u64>,
+    next_wake: u64,
+    next_generation: u32,
+    palette: Palette,
+    dirty: Vec<Dirty>,
+    spare_pieces: Vec<Vec<Piece>>,
+    gather: Vec<u8>,
+    answer: Vec<u8>,
+    receive: Vec<u8>,
+    inflater: Inflater,
+    epoll: Epoll,
+    listeners: Vec<BoundPort>,
+    accept_after: u64,
+    subs: Subscriptions,
+    gathers: AHashMap<Ticket, Gather>,
+    catch_ups: Vec<deliver::CatchUp>,
+    released: Vec<Ticket>,
+    retries: AHashMap<u32, (Origin, Command)>,
+    full_slots: AHashSet<u32>,
+    /// Connections that may be read on.
+    resume: Vec<u32>,
+    /// Connections whose closes and limits must be looked at.
+    touched: Vec<u32>,
+    /// Connections whose sockets are gone.
+    broken: Vec<u32>,
+    /// Connections whose sockets took something of a backlog.
+    drained: Vec<u32>,
+    topics: Option<Topics>,
+    done: Vec<Done>,
+    outbox_limit: usize,
+    next_tick: u64,
+    stop_at: Option<u64>,
+    ballast: ballast::Ballast,
+    ready: Vec<Ready>,
+}

@@ -1,0 +1,427 @@
+//! The loop: turns, and what is between them.
+
+use super::conn::{NEVER, Phase};
+use super::ingest::RECEIVE_BYTES;
+use super::mail::Mail;
+use super::owner::{Outcome, Owner};
+use super::process::{Process, Step};
+use super::topics::{CATALOG_TAG, Topics};
+use super::{BoundPort, Shard};
+use crate::broker::catalog::Change;
+use crate::log::disk::Disk;
+use crate::model::name::TopicName;
+use crate::model::topic::{LOG_TOPIC, Retention, Storage, Topic};
+use crate::proto::{CloseReason, Session};
+use crate::sys::net::{Epoll, Interest, Ready};
+use crate::sys::{clock, ring};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Sockets handled in one turn.
+const READY_MAX: usize = 1024;
+/// Mails handled in one turn.
+const MAILS_MAX: usize = 4096;
+/// Longest wait, so that the pulse shows life.
+const WAIT_MS_MAX: u64 = 1_000;
+/// Keys of the epoll set that are no connections.
+const BELL_KEY: u64 = u64::MAX;
+const LISTENER_KEYS: u64 = u64::MAX - 64;
+
+/// Starts a shard on its own thread, pinned to `cpu` if given.
+///
+/// # Errors
+/// No thread, no ring.
+pub fn spawn(
+    process: Arc<Process>,
+    id: u16,
+    cpu: Option<usize>,
+    listeners: Vec<BoundPort>,
+) -> io::Result<JoinHandle<()>> {
+    ring::spawn_executor(&format!("weir-{id}"), cpu, move || async move {
+        match Shard::new(process, id, listeners) {
+            Ok(shard) => shard.run().await,
+            Err(error) => {
+                tracing::error!(%error, shard = id, "cannot start a shard");
+                std::process::exit(1);
+            }
+        }
+    })
+}
+
+impl Shard {
+    fn new(process: Arc<Process>, id: u16, listeners: Vec<BoundPort>) -> io::Result<Self> {
+        let owner = Owner::new(&process.config, process.shards());
+        let log_topic = Arc::new(Topic {
+            id: LOG_TOPIC,
+            name: TopicName::parse("_log").ok_or(io::ErrorKind::InvalidInput)?,
+            retention: Retention { records: Some(1000), ..Default::default() },
+            storage: Storage::Memory,
+            queue: false,
+            created: clock::realtime_ns(),
+            shared: Default::default(),
+        });
+        let log_topic = process.share_log_topic(log_topic);
+        let outbox_limit = process.config.limits.outbox_bytes;
+        let ballast = super::ballast::Ballast::new(&process.config);
+        let epoll = Epoll::new(READY_MAX)?;
+        epoll.add(process.mailboxes[id as usize].bell().fd(), BELL_KEY, Interest::Read)?;
+        let shard = Self {
+            core: super::core::Core::new(id, process, log_topic, owner),
+            conns: slab::Slab::new(),
+            wake_at: Vec::new(),
+            next_wake: NEVER,
+            next_generation: 0,
+            palette: Default::default(),
+            dirty: Vec::new(),
+            spare_pieces: Vec::new(),
+            gather: Vec::new(),
+            answer: Vec::new(),
+            receive: vec![0; RECEIVE_BYTES],
+            inflater: Default::default(),
+            epoll,
+            listeners,
+            accept_after: 0,
+            subs: Default::default(),
+            gathers: Default::default(),
+            catch_ups: Vec::new(),
+            released: Vec::new(),
+            retries: Default::default(),
+            full_slots: Default::default(),
+            resume: Vec::new(),
+            touched: Vec::new(),
+            broken: Vec::new(),
+            drained: Vec::new(),
+            topics: None,
+            done: Vec::new(),
+            outbox_limit,
+            next_tick: 0,
+            stop_at: None,
+            ballast,
+            ready: Vec::new(),
+        };
+        Ok(shard)
+    }
+
+    async fn run(mut self) {
+        self.read_clock();
+        if let Err(error) = self.recover().await {
+            tracing::error!(%error, shard = self.core.id, "cannot read the data directory");
+            std::process::exit(1);
+        }
+        for (index, port) in self.listeners.iter().enumerate() {
+            let key = LISTENER_KEYS + index as u64;
+            if let Err(error) = self.epoll.add(port.listener.fd(), key, Interest::Read) {
+                tracing::error!(%error, "cannot watch a port");
+                std::process::exit(1);
+            }
+        }
+        let spin_ns = self.core.process.config.spin_us * 1000;
+        let mut busy_until = 0;
+        loop {
+            let busy = self.turn(None);
+            if self.stop_at.is_some() && self.has_stopped() {
+                break;
+            }
+            let under_way = self.core.owner.disk.under_way();
+            if under_way > 0 {
+                ring::run_pending().await;
+            }
+            if busy || self.core.owner.disk.has_done() || self.core.owner.has_work() {
+                busy_until = clock::monotonic_ns() + spin_ns;
+                continue;
+            }
+            if spin_ns > 0 && clock::monotonic_ns() < busy_until {
+                std::hint::spin_loop();
+                continue;
+            }
+            self.wait(under_way > 0).await;
+        }
+        self.step(Step::Ended);
+        while self.core.owner.disk.under_way() > 0 {
+            ring::run_pending().await;
+        }
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.conns.is_empty() && self.core.owner.disk.under_way() == 0
+            || self.stop_at.is_some_and(|at| self.core.now_ms >= at + 1500)
+    }
+
+    fn step(&self, step: Step) {
+        let pulse = &self.core.process.pulses[self.core.id as usize];
+        pulse.step.store(step as u8, Ordering::Relaxed);
+    }
+
+    fn read_clock(&mut self) -> u64 {
+        let ns = clock::monotonic_ns();
+        self.core.now_ms = ns / 1_000_000;
+        self.core.now = clock::realtime_ns();
+        ns
+    }
+
+    /// Blocks until something may be done.
+    async fn wait(&mut self, disk_under_way: bool) {
+        let process = Arc::clone(&self.core.process);
+        let mailbox = &process.mailboxes[self.core.id as usize];
+        if self.core.post.is_delayed() || !mailbox.fall_asleep() {
+            return;
+        }
+        self.step(Step::Wait);
+        if disk_under_way {
+            ring::poll_readable(self.epoll.fd(), self.core.owner.disk.wake()).await;
+        } else {
+            let next = self.next_wake.min(self.next_tick);
+            let wait = next.saturating_sub(self.core.now_ms).clamp(1, WAIT_MS_MAX);
+            self.turn(Some(Duration::from_millis(wait)));
+        }
+        mailbox.wake_up();
+    }
+
+    /// One turn; `wait`: how long for sockets at most. `true` if anything was done.
+    fn turn(&mut self, wait: Option<Duration>) -> bool {
+        let mut ready: Vec<Ready> = std::mem::take(&mut self.ready);
+        ready.clear();
+        self.epoll.wait(wait, |event| ready.push(event));
+        let begun = self.read_clock();
+        let pulse = &self.core.process.pulses[self.core.id as usize];
+        pulse.turns.fetch_add(1, Ordering::Relaxed);
+        let mut outcome = Outcome::default();
+
+        self.step(Step::Reap);
+        let mut busy = self.reap(&mut outcome);
+        self.step(Step::Ingest);
+        busy |= !ready.is_empty();
+        if !self.core.post.is_delayed() {
+            for event in &ready {
+                self.on_ready(*event);
+            }
+        }
+        self.ready = ready;
+        self.step(Step::Receive);
+        busy |= self.receive();
+        self.step(Step::Match);
+        self.match_turn(&mut outcome);
+        busy |= self.run_catch_ups();
+        self.step(Step::Timers);
+        self.run_timers();
+        self.step(Step::Flush);
+        self.finish_turn();
+        let metrics = self.core.metrics();
+        metrics.turns.add(1);
+        if busy {
+            metrics.turn.record_ns(clock::monotonic_ns() - begun);
+        }
+        busy
+    }
+
+    fn reap(&mut self, outcome: &mut Outcome) -> bool {
+        if !self.core.owner.disk.has_done() {
+            return false;
+        }
+        let mut done = std::mem::take(&mut self.done);
+        self.core.owner.disk.poll(&mut done);
+        if let Some(mut topics) = self.topics.take() {
+            for one in done.extract_if(.., |done| done.tag == CATALOG_TAG) {
+                topics.on_done(&mut self.core, &one);
+            }
+            self.topics = Some(topics);
+        }
+        self.core.owner.reap(&mut done, outcome);
+        self.done = done;
+        true
+    }
+
+    fn on_ready(&mut self, event: Ready) {
+        if event.key == BELL_KEY {
+            return self.core.process.mailboxes[self.core.id as usize].bell().silence();
+        }
+        if event.key >= LISTENER_KEYS {
+            return self.accept((event.key - LISTENER_KEYS) as usize);
+        }
+        let (slot, generation) = (event.key as u32, (event.key >> 32) as u32);
+        let known = self.conns.get(slot as usize);
+        if known.is_none_or(|conn| conn.control.peer.generation != generation) {
+            return;
+        }
+        if event.writable {
+            self.write_backlog(slot);
+        }
+        if event.readable && self.conns.contains(slot as usize) {
+            self.read(slot, event);
+        }
+    }
+
+    fn receive(&mut self) -> bool {
+        let process = Arc::clone(&self.core.process);
+        let mailbox = &process.mailboxes[self.core.id as usize];
+        let waiting = mailbox.len();
+        self.core.metrics().mailbox_depth.set(waiting as u64);
+        let mut count = 0;
+        while count < MAILS_MAX
+            && let Some(mail) = mailbox.take()
+        {
+            self.on_mail(mail);
+            self.settle();
+            if self.palette.is_full() {
+                self.flush_all();
+            }
+            count += 1;
+        }
+        count > 0
+    }
+
+    fn match_turn(&mut self, outcome: &mut Outcome) {
+        self.on_outcome(outcome);
+        self.core.owner.seal(outcome);
+        self.core.owner.run_queues(outcome);
+        self.on_outcome(outcome);
+        if let Some(mut topics) = self.topics.take() {
+            topics.seal(&mut self.core);
+            self.topics = Some(topics);
+        }
+        self.settle();
+    }
+
+    fn finish_turn(&mut self) {
+        for _ in 0..4 {
+            for slot in std::mem::take(&mut self.touched) {
+                self.after_call(slot);
+            }
+            for slot in std::mem::take(&mut self.resume) {
+                self.resume(slot);
+            }
+            self.settle();
+            self.flush_all();
+            for slot in std::mem::take(&mut self.broken) {
+                self.lose(slot);
+            }
+            self.settle();
+            let quiet = self.touched.is_empty() && self.resume.is_empty() && self.dirty.is_empty();
+            if quiet {
+                break;
+            }
+        }
+        self.core.deliver_post();
+    }
+
+    /// Listens to its ports or not.
+    pub(super) fn watch_listeners(&mut self, interest: Interest) {
+        for (index, port) in self.listeners.iter().enumerate() {
+            let _ = self.epoll.change(port.listener.fd(), LISTENER_KEYS + index as u64, interest);
+        }
+    }
+
+    /// What must happen once when a connection ends: its session hears of it, everything that it held
+    /// is given up. Its output still goes out.
+    pub(super) fn retire(&mut self, slot: u32, was_websocket: bool) {
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        if conn.retired() {
+            return;
+        }
+        let why = *conn.ended.get_or_insert(CloseReason::Lost);
+        let (client, front) = (conn.control.client, conn.front as usize);
+        if was_websocket {
+            self.call(slot, |session, _, intake, _| session.on_close(why, intake));
+            self.core.metrics().fronts[front].websockets.subtract(1);
+        }
+        let mine = |sub: &(u32, u64, u32)| sub.2 == slot;
+        let subs: Vec<(u32, u64, u32)> = self.subs.iter().filter(mine).collect();
+        for (topic, id, _) in subs {
+            self.end_subscription(topic, id);
+        }
+        self.end_consumption(slot);
+        if client != 0 {
+            self.forget_full(slot, client);
+            self.forget_client(client);
+        }
+        if let Some(conn) = self.conns.get_mut(slot as usize) {
+            conn.phase = Phase::Closing;
+        }
+    }
+
+    /// Drops a connection whose socket is gone, or whose time is over.
+    pub(super) fn lose(&mut self, slot: u32) {
+        let Some(conn) = self.conns.get(slot as usize) else { return };
+        let was_websocket = matches!(conn.phase, Phase::WebSocket);
+        self.retire(slot, was_websocket);
+        let Some(conn) = self.conns.try_remove(slot as usize) else { return };
+        if let Some(dirty) = self.dirty.get_mut(conn.dirty as usize) {
+            dirty.slot = u32::MAX;
+            dirty.pieces.clear();
+        }
+        self.wake_at[slot as usize] = NEVER;
+        self.core.metrics().fronts[conn.front as usize].open.subtract(1);
+    }
+
+    /// Reads the catalog (shard 0) or waits for it, and opens what this shard owns.
+    async fn recover(&mut self) -> io::Result<()> {
+        let begun = clock::monotonic_ns();
+        let process = Arc::clone(&self.core.process);
+        if self.core.id == 0 {
+            let settings = self.core.owner.settings();
+            let (topics, list, last_client, report) = Topics::open(&mut self.core, settings)?;
+            if !report.damage.is_empty() {
+                tracing::error!(?report, "the catalog is damaged");
+            }
+            process.set_last_client(last_client);
+            process.clients_reserved.store(last_client, Ordering::Relaxed);
+            self.topics = Some(topics);
+            for topic in list {
+                self.core.broadcast(|| {
+                    Mail::Changed { change: Change::Created(Arc::clone(&topic)), round: None }
+                });
+                self.take_over(&topic)?;
+                self.core.deliver_post();
+            }
+            let log_topic = Arc::clone(&self.core.log_topic);
+            self.core.owner.open(&log_topic)?;
+            self.core.broadcast(|| Mail::Changed {
+                change: Change::Deleted(LOG_TOPIC),
+                round: Some(0),
+            });
+            while self.core.post.is_delayed() {
+                self.core.deliver_post();
+                ring::run_pending().await;
+            }
+        } else {
+            let mailbox = &process.mailboxes[self.core.id as usize];
+            loop {
+                match mailbox.take() {
+                    Some(Mail::Changed { round: Some(0), .. }) => break,
+                    Some(Mail::Changed { change: Change::Created(topic), .. }) => {
+                        self.take_over(&topic)?;
+                    }
+                    Some(Mail::Stop) => self.stop(),
+                    Some(_) => {}
+                    None => std::thread::sleep(Duration::from_micros(200)),
+                }
+            }
+        }
+        self.core.metrics().recovery_ns.set(clock::monotonic_ns() - begun);
+        process.recovering.fetch_sub(1, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn take_over(&mut self, topic: &Arc<Topic>) -> io::Result<()> {
+        self.core.catalog.apply(&Change::Created(Arc::clone(topic)));
+        if self.core.owner_of(topic.id) != self.core.id {
+            return Ok(());
+        }
+        let report = self.core.owner.open(topic)?;
+        let metrics = self.core.metrics();
+        metrics.recovered_records.add(report.records);
+        metrics.recovered_cut_bytes.add(report.cut_bytes);
+        metrics.recovered_gaps.add(report.gaps.len() as u64);
+        let name = &topic.name;
+        if !report.gaps.is_empty() || !report.damage.is_empty() || !report.set_aside.is_empty() {
+            tracing::error!(%name, ?report, "a log is damaged; what is sound was kept");
+        } else if report.cut_bytes > 0 {
+            let cut = report.cut_bytes;
+            tracing::warn!(%name, cut, "a log ended in a torn write, which was cut");
+        }
+        Ok(())
+    }
+}
