@@ -85,7 +85,7 @@ def short(value: float | None) -> str:
 
 
 HEAD = ("scenario", "server", "window", "median", "min - max", "unit", "CPU ns each", "p50 / p99 us",
-        "server / generator busy %", "lost", "to the rival")
+        "server / generator busy %", "lost or odd", "RSS MiB", "to the rival")
 
 
 def cells(scenario, row: Row, other: Row | None) -> list[str]:
@@ -93,14 +93,15 @@ def cells(scenario, row: Row, other: Row | None) -> list[str]:
     least, most = row.span(scenario.metric)
     pair = [row.value(name) for name in ("us_p50", "us_p99")]
     busy = [row.value(name) for name in ("server_busy", "gen_busy")]
-    gone = sum(run.get("lost", 0) + run.get("closed", 0) for run in row.runs)
+    gone = sum(run.get("lost", 0) + run.get("closed", 0) + run.get("odd", 0) for run in row.runs)
     return [
         scenario.name, row.contender, str(row.window or row.scenario.args.get("window", "")),
         short(row.value(scenario.metric)), f"{short(least)} - {short(most)}", scenario.metric,
         short(row.value("cpu_ns")),
         " / ".join(short(value) for value in pair) if None not in pair else "",
         " / ".join(short(value) for value in busy) if None not in busy else "",
-        str(gone) if "lost" in row.runs[0] else "", ratios(scenario, row, other),
+        str(gone) if "closed" in row.runs[0] else "",
+        short((row.value("rss") or 0) / 2**20) if "rss" in row.runs[0] else "", ratios(scenario, row, other),
     ]
 
 

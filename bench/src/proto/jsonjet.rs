@@ -45,5 +45,12 @@ pub fn plan(args: &Args, shape: &Shape) -> Result<Plan> {
     let ring = Ring::build(shape.channels, Kind::Text, |channel| {
         format!(r#"{{"type":"insert","target":"{}","data":{record}}}"#, name(channel)).into_bytes()
     });
-    Ok(Plan { publisher, subscribers, ring, count: Count::Frames, fan: shape.subscribers as u64 })
+    Ok(Plan {
+        publisher,
+        subscribers,
+        ring,
+        count: Count::Frames,
+        bare: None,
+        fan: shape.subscribers as u64,
+    })
 }

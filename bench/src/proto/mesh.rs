@@ -45,6 +45,7 @@ pub fn plan(args: &Args, shape: &Shape) -> Result<Plan> {
         subscribers,
         ring,
         count: Count::Frames,
+        bare: Some(shape.size as u64),
         fan: shape.subscribers as u64,
     })
 }

@@ -122,6 +122,8 @@ pub struct Plan {
     pub ring: Ring,
     /// How what comes is counted.
     pub count: Count,
+    /// Bytes of every delivered frame, where it carries the payload and nothing else.
+    pub bare: Option<u64>,
     /// Deliveries of one message.
     pub fan: u64,
 }

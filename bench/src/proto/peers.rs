@@ -22,7 +22,14 @@ pub fn uws(args: &Args, shape: &Shape) -> Result<Plan> {
     let ring = Ring::build(shape.channels, Kind::Text, |channel| {
         format!("P{}{payload}", name(channel)).into_bytes()
     });
-    Ok(Plan { publisher, subscribers, ring, count: Count::Frames, fan: shape.subscribers as u64 })
+    Ok(Plan {
+        publisher,
+        subscribers,
+        ring,
+        count: Count::Frames,
+        bare: Some(shape.size as u64),
+        fan: shape.subscribers as u64,
+    })
 }
 
 /// The NATS protocol in binary frames. Subscription ids have five digits, so that every delivery has one length.
@@ -61,6 +68,7 @@ pub fn nats(args: &Args, shape: &Shape) -> Result<Plan> {
         subscribers,
         ring,
         count: Count::Bytes(delivery),
+        bare: None,
         fan: shape.subscribers as u64,
     })
 }
@@ -98,7 +106,7 @@ pub fn mqtt(args: &Args, shape: &Shape) -> Result<Plan> {
     };
     let ring = Ring::build(shape.channels, Kind::Binary, publish);
     let count = Count::Bytes(publish(0).len() as u64);
-    Ok(Plan { publisher, subscribers, ring, count, fan: shape.subscribers as u64 })
+    Ok(Plan { publisher, subscribers, ring, count, bare: None, fan: shape.subscribers as u64 })
 }
 
 /// Waits for a whole packet of a kind, which may come in several frames.
