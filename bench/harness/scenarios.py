@@ -124,7 +124,7 @@ def shards():
 def memory():
     """Idle connections, each subscribed to a channel of many."""
     idle = {"channels": IDLE // 10, "subs": 10, "conns": IDLE, "size": 64}
-    contenders = ("weir mesh", "weir jsonjet", "uws", "nats", "mosquitto")
+    contenders = ("weir mesh", "weir jsonjet", "uws", "nats")
     yield Scenario("memory of 10000 idle subscribers", "idle", contenders, idle, metric="bytes_conn", more=False)
 
 

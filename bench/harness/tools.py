@@ -27,6 +27,7 @@ class Tools:
         self.paths = {"weir": weir}
         self.install = install
         self.failed = {}
+        self.versions = {}
         self.weir_given = weir is not None
 
     def find(self, name: str) -> str | None:
@@ -61,7 +62,13 @@ class Tools:
         return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
     def version(self, server: str) -> str:
-        """What the server says it is."""
+        """What the server says it is, asked once."""
+        if server not in self.versions:
+            self.versions[server] = self.ask(server)
+        return self.versions[server]
+
+    def ask(self, server: str) -> str:
+        """Runs it for its version."""
         command = {
             "weir": [self.paths.get("weir"), "version"],
             "nats": [self.paths.get("nats-server"), "--version"],
@@ -73,7 +80,7 @@ class Tools:
         if command is None or command[0] is None:
             return ""
         try:
-            said = subprocess.run(command, capture_output=True, text=True, timeout=10)
+            said = subprocess.run(command, capture_output=True, text=True, timeout=2, cwd=CACHE)
             return said.stdout.strip().splitlines()[0]
         except (OSError, IndexError, subprocess.TimeoutExpired):
             return ""
