@@ -106,7 +106,7 @@ fn to_json(context: &[(Box<str>, Box<[u8]>)]) -> Vec<u8> {
 }
 
 /// All clients of this shard.
-pub type Clients = AHashMap<ClientId, Client>;
+pub type Clients = AHashMap<ClientId, Box<Client>>;
 
 /// Milliseconds of 1970 at which ids begin.
 const EPOCH_MS: u64 = 1_288_834_974_657;

@@ -9,6 +9,7 @@
 //! byte-wise.
 
 use crate::limits::JSON_DEPTH_MAX;
+use std::borrow::Cow;
 
 const _: () = assert!(JSON_DEPTH_MAX <= 128, "the nesting bit set is a u128");
 
@@ -404,12 +405,26 @@ pub fn elements(text: &[u8]) -> Scan<Vec<Value<'_>>> {
     Ok(list)
 }
 
-impl Value<'_> {
+impl<'a> Value<'a> {
+    /// As [`Value::as_string`], borrowed where nothing is escaped.
+    #[must_use]
+    pub fn as_text(&self) -> Option<Cow<'a, str>> {
+        let inner = self.text.get(1..self.text.len().checked_sub(1)?)?;
+        if self.kind != Kind::String {
+            return None;
+        }
+        if memchr::memchr(b'\\', inner).is_none()
+            && let Ok(text) = simdutf8::basic::from_utf8(inner)
+        {
+            return Some(Cow::Borrowed(text));
+        }
+        Some(Cow::Owned(unescape(inner)))
+    }
+
     /// The content of a string, escapes resolved; `None` for any other kind.
     #[must_use]
     pub fn as_string(&self) -> Option<String> {
-        let inner = self.text.get(1..self.text.len().checked_sub(1)?)?;
-        (self.kind == Kind::String).then(|| unescape(inner))
+        self.as_text().map(Cow::into_owned)
     }
 
     /// The number as an integer, if it is written as one and fits.

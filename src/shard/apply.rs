@@ -441,7 +441,8 @@ impl Shard {
             return consuming.early.push((topic, acknowledge, list.to_vec()));
         }
         // A consumer that has left: the owner hears of it by another mail and frees them.
-        let (Some(found), true) = (found, self.conns.get(slot as usize).is_some_and(consumes))
+        let (Some(found), true) =
+            (found, self.conns.get(slot as usize).is_some_and(|conn| consumes(conn)))
         else {
             return;
         };

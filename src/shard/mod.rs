@@ -59,7 +59,7 @@ pub struct BoundPort {
 #[derive(Debug)]
 pub struct Shard {
     core: Core,
-    conns: Slab<Conn>,
+    conns: Slab<Box<Conn>>,
     wake_at: Vec<u64>,
     next_wake: u64,
     next_generation: u32,

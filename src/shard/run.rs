@@ -24,6 +24,8 @@ use std::time::Duration;
 const READY_MAX: usize = 1024;
 /// Mails handled in one turn.
 const MAILS_MAX: usize = 4096;
+/// How many times longer a shard spins while a file operation is under way.
+const SPIN_DISK: u64 = 6;
 /// Longest wait, so that the pulse shows life.
 const WAIT_MS_MAX: u64 = 1_000;
 /// Keys of the epoll set that are no connections.
@@ -119,25 +121,31 @@ impl Shard {
             }
         }
         let spin_ns = self.core.process.config.spin_us * 1000;
-        let mut busy_until = 0;
+        let mut quiet_since = 0;
         loop {
             let busy = self.turn(None);
             if self.stop_at.is_some() && self.has_stopped() {
                 break;
             }
-            let under_way = self.core.owner.disk.under_way();
-            if under_way > 0 {
+            let disk = &self.core.owner.disk;
+            if disk.under_way() > 0 {
                 ring::run_pending().await;
             }
-            if busy || self.core.owner.disk.has_done() || self.core.owner.has_work() {
-                busy_until = clock::monotonic_ns() + spin_ns;
+            let disk = &self.core.owner.disk;
+            if busy || disk.has_done() || self.core.owner.has_work() {
+                quiet_since = clock::monotonic_ns();
                 continue;
             }
-            if spin_ns > 0 && clock::monotonic_ns() < busy_until {
+            // A sync takes longer than a peer's answer, and waking out of the ring costs more.
+            let spin = if disk.under_way() > 0 { spin_ns * SPIN_DISK } else { spin_ns };
+            if clock::monotonic_ns() < quiet_since + spin {
                 std::hint::spin_loop();
                 continue;
             }
-            self.wait(under_way > 0).await;
+            let disk_under_way = disk.under_way() > 0;
+            if self.wait(disk_under_way).await {
+                quiet_since = clock::monotonic_ns();
+            }
         }
         self.step(Step::Ended);
         while self.core.owner.disk.under_way() > 0 {
@@ -162,22 +170,24 @@ impl Shard {
         ns
     }
 
-    /// Blocks until something may be done.
-    async fn wait(&mut self, disk_under_way: bool) {
+    /// Blocks until something may be done; whether something was.
+    async fn wait(&mut self, disk_under_way: bool) -> bool {
         let process = Arc::clone(&self.core.process);
         let mailbox = &process.mailboxes[self.core.id as usize];
         if self.core.post.is_delayed() || !mailbox.fall_asleep() {
-            return;
+            return false;
         }
         self.step(Step::Wait);
+        let mut busy = false;
         if disk_under_way {
             ring::poll_readable(self.epoll.fd(), self.core.owner.disk.wake()).await;
         } else {
             let next = self.next_wake.min(self.next_tick);
             let wait = next.saturating_sub(self.core.now_ms).clamp(1, WAIT_MS_MAX);
-            self.turn(Some(Duration::from_millis(wait)));
+            busy = self.turn(Some(Duration::from_millis(wait)));
         }
         mailbox.wake_up();
+        busy
     }
 
     /// One turn; `wait`: how long for sockets at most. `true` if anything was done.

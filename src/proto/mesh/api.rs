@@ -13,18 +13,29 @@ use crate::model::name::TopicName;
 use crate::model::topic::TopicId;
 use crate::proto::contract::reply_text;
 use crate::proto::{CloseReason, Intake, Message, PeerInfo, Session, Violation};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Where an outcome goes.
 #[derive(Debug)]
-pub(super) enum Origin {
+pub(super) enum Origin<'a> {
     /// The WebSocket, with this id.
-    Socket(Box<[u8]>),
+    Socket(Cow<'a, [u8]>),
     /// The HTTP request under way.
     Http,
     /// An item of the batch under way.
     Item(usize),
+}
+
+impl Origin<'_> {
+    fn into_owned(self) -> Origin<'static> {
+        match self {
+            Origin::Socket(id) => Origin::Socket(Cow::Owned(id.into_owned())),
+            Origin::Http => Origin::Http,
+            Origin::Item(index) => Origin::Item(index),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -41,7 +52,7 @@ enum Kind {
 
 #[derive(Debug)]
 struct Pending {
-    origin: Origin,
+    origin: Origin<'static>,
     kind: Kind,
 }
 
@@ -49,7 +60,7 @@ struct Pending {
 struct Batch {
     outcomes: Vec<Option<Result<Vec<u8>, Fault>>>,
     left: usize,
-    origin: Origin,
+    origin: Origin<'static>,
 }
 
 impl Batch {
@@ -90,7 +101,7 @@ impl MeshApi {
         }
         match codec::envelope(text) {
             Ok(envelope) => {
-                let origin = Origin::Socket(envelope.id.into());
+                let origin = Origin::Socket(Cow::Borrowed(envelope.id));
                 self.request(&envelope.method, envelope.params, origin, intake, out);
             }
             Err((what, id)) => {
@@ -105,7 +116,7 @@ impl MeshApi {
         &mut self,
         method: &str,
         params: Option<json::Value<'_>>,
-        origin: Origin,
+        origin: Origin<'_>,
         intake: &mut dyn Intake,
         out: &mut Outbox<'_>,
     ) {
@@ -147,12 +158,13 @@ impl MeshApi {
                 let call = ClientCall::Send(frame);
                 self.send(origin, Kind::Send, Command::Client { client, call }, intake);
             }
-            Ask::Publish { channel, frame } => {
-                match intake.publish(&channel, frame.binary, &frame.bytes, out.palette) {
-                    Some((sent, failed)) => {
-                        self.finish(origin, Ok(counts(sent, failed)), intake, out);
+            Ask::Publish { channel, binary, bytes } => {
+                match intake.publish(&channel, binary, &bytes, out.palette) {
+                    Some((sent, failed)) => self.published(sent, failed, origin, intake, out),
+                    None => {
+                        let origin = origin.into_owned();
+                        self.pending.push_back(Pending { origin, kind: Kind::Publish });
                     }
-                    None => self.pending.push_back(Pending { origin, kind: Kind::Publish }),
                 }
             }
             Ask::Presence { channel } => {
@@ -160,6 +172,27 @@ impl MeshApi {
             }
             Ask::Ping => self.finish(origin, Ok(b"{\"m\":\"server.pong\"}".to_vec()), intake, out),
             Ask::Batch(items) => self.batch(&items, origin, intake, out),
+        }
+    }
+
+    /// Answers a publish that is done; the common case is written without an allocation.
+    fn published(
+        &mut self,
+        sent: u64,
+        failed: u64,
+        origin: Origin<'_>,
+        intake: &mut dyn Intake,
+        out: &mut Outbox<'_>,
+    ) {
+        match origin {
+            Origin::Socket(id) if !intake.has_pending() => {
+                let mut text = std::mem::take(&mut out.palette.scratch);
+                text.clear();
+                codec::write_published(sent, failed, &id, &mut text);
+                out.text(&text);
+                out.palette.scratch = text;
+            }
+            origin => self.finish(origin, Ok(counts(sent, failed)), intake, out),
         }
     }
 
@@ -181,7 +214,7 @@ impl MeshApi {
         &mut self,
         topics: Vec<(String, TopicName)>,
         acknowledge: bool,
-        origin: Origin,
+        origin: Origin<'_>,
         intake: &mut dyn Intake,
         out: &mut Outbox<'_>,
     ) {
@@ -215,16 +248,17 @@ impl MeshApi {
     fn batch(
         &mut self,
         items: &[json::Value<'_>],
-        origin: Origin,
+        origin: Origin<'_>,
         intake: &mut dyn Intake,
         out: &mut Outbox<'_>,
     ) {
         let outcomes = vec![None; items.len()];
+        let origin = origin.into_owned();
         self.batches.push_back(Batch { outcomes, left: items.len(), origin });
         for (index, item) in items.iter().enumerate() {
             let origin = Origin::Item(index);
             match codec::envelope(item.text) {
-                Ok(inner) if matches!(inner.method.as_str(), "mesh.send" | "mesh.publish") => {
+                Ok(inner) if matches!(&*inner.method, "mesh.send" | "mesh.publish") => {
                     self.request(&inner.method, inner.params, origin, intake, out);
                 }
                 _ => {
@@ -239,15 +273,15 @@ impl MeshApi {
         }
     }
 
-    fn send(&mut self, origin: Origin, kind: Kind, command: Command, intake: &mut dyn Intake) {
-        self.pending.push_back(Pending { origin, kind });
+    fn send(&mut self, origin: Origin<'_>, kind: Kind, command: Command, intake: &mut dyn Intake) {
+        self.pending.push_back(Pending { origin: origin.into_owned(), kind });
         intake.command(command);
     }
 
     /// Sends an outcome to where it belongs; those made at once wait behind those under way.
     fn finish(
         &mut self,
-        origin: Origin,
+        origin: Origin<'_>,
         outcome: Result<Vec<u8>, Fault>,
         intake: &mut dyn Intake,
         out: &mut Outbox<'_>,

@@ -1,7 +1,7 @@
 //! From a method and its parameters to what is asked: every shape is checked here, before any state
 //! is looked at (mesh, sections 2 and 4).
 
-use super::codec::{member, params};
+use super::codec::params;
 use super::codes::{Fault, fault, invalid};
 use super::map::{client_id, is_name};
 use crate::model::command::{ClientCall, ClientFrame, ClientId};
@@ -10,6 +10,7 @@ use crate::model::name::TopicName;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -17,6 +18,18 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Methods beside `server.ping`.
+const METHODS: [&str; 9] = [
+    "mesh.publish",
+    "mesh.send",
+    "conn.call",
+    "queue.ack",
+    "queue.pop",
+    "queue.unpop",
+    "conn.info",
+    "channel.presence",
+    "mesh.batch",
+];
 /// Items of one batch.
 const BATCH_MAX: usize = 1000;
 /// Bytes of a key of a context.
@@ -36,7 +49,7 @@ pub enum Ask<'a> {
     /// `mesh.send`.
     Send { client: ClientId, frame: ClientFrame },
     /// `mesh.publish`.
-    Publish { channel: Arc<str>, frame: ClientFrame },
+    Publish { channel: Cow<'a, str>, binary: bool, bytes: Cow<'a, [u8]> },
     /// `channel.presence`.
     Presence { channel: Arc<str> },
     /// `mesh.batch`: items as sent.
@@ -54,35 +67,41 @@ pub fn ask<'a>(method: &str, raw: Option<Value<'a>>) -> Result<Ask<'a>, Fault> {
     {
         return pop(Some(value), false);
     }
-    let list = params(raw).ok_or_else(|| invalid("p is not an object"));
-    let get = |name: &str| Ok::<_, Fault>(member(list.as_ref().map_err(Clone::clone)?, name));
+    let known = method == "server.ping" || METHODS.contains(&method);
+    if !known {
+        let shown: String = method.chars().take(60).collect();
+        return Err(invalid(format!("unknown method {shown}")));
+    }
+    let p = params(raw).ok_or_else(|| invalid("p is not an object"))?;
     match method {
         "queue.pop" => {
-            let acknowledge = match get("ack")? {
+            let acknowledge = match p.ack {
                 None => false,
                 Some(v) if v.kind == Kind::True => true,
                 Some(v) if v.kind == Kind::False => false,
                 Some(_) => return Err(invalid("ack is not a boolean")),
             };
-            pop(get("t")?, acknowledge)
+            pop(p.t, acknowledge)
         }
-        "queue.unpop" => list.map(|_| Ask::Unpop),
-        "queue.ack" => acknowledge(get("ids")?, get("t")?),
+        "queue.unpop" => Ok(Ask::Unpop),
+        "queue.ack" => acknowledge(p.ids, p.t),
         "conn.call" => {
-            let client = client(get("c")?)?;
-            let call = call(get("f")?, get("a")?)?;
+            let client = client(p.c)?;
+            let call = call(p.f, p.a)?;
             Ok(Ask::Client { client, call })
         }
-        "conn.info" => Ok(Ask::Client { client: client(get("c")?)?, call: ClientCall::Info }),
-        "channel.presence" => Ok(Ask::Presence { channel: channel(get("c")?)? }),
+        "conn.info" => Ok(Ask::Client { client: client(p.c)?, call: ClientCall::Info }),
+        "channel.presence" => Ok(Ask::Presence { channel: channel(p.c)? }),
         "mesh.send" => {
-            Ok(Ask::Send { client: client(get("c")?)?, frame: frame(get("d")?, get("t")?)? })
+            let (client, (binary, bytes)) = (client(p.c)?, frame(p.d, p.t)?);
+            Ok(Ask::Send { client, frame: ClientFrame { binary, bytes: bytes.into_owned() } })
         }
         "mesh.publish" => {
-            Ok(Ask::Publish { channel: channel(get("c")?)?, frame: frame(get("d")?, get("t")?)? })
+            let (channel, (binary, bytes)) = (channel_text(p.c)?, frame(p.d, p.t)?);
+            Ok(Ask::Publish { channel, binary, bytes })
         }
         "mesh.batch" => {
-            let items = get("b")?.and_then(|v| json::elements(v.text).ok());
+            let items = p.b.and_then(|v| json::elements(v.text).ok());
             match items {
                 Some(items) if (1..=BATCH_MAX).contains(&items.len()) => Ok(Ask::Batch(items)),
                 _ => Err(invalid("b is not an array of 1 to 1000 items")),
@@ -128,16 +147,30 @@ fn client(value: Option<Value<'_>>) -> Result<ClientId, Fault> {
 }
 
 fn channel(value: Option<Value<'_>>) -> Result<Arc<str>, Fault> {
-    let name = value.and_then(|v| v.as_string()).filter(|name| is_name(name));
-    name.map(Arc::from).ok_or_else(|| invalid("not a channel name"))
+    channel_text(value).map(Arc::from)
 }
 
-fn frame(data: Option<Value<'_>>, kind: Option<Value<'_>>) -> Result<ClientFrame, Fault> {
-    let text = data.and_then(|v| v.as_string()).ok_or_else(|| invalid("d is not a string"))?;
+fn channel_text(value: Option<Value<'_>>) -> Result<Cow<'_, str>, Fault> {
+    let name = value.and_then(|v| v.as_text()).filter(|name| is_name(name));
+    name.ok_or_else(|| invalid("not a channel name"))
+}
+
+/// Whether a frame is binary, and its payload.
+fn frame<'a>(
+    data: Option<Value<'a>>,
+    kind: Option<Value<'_>>,
+) -> Result<(bool, Cow<'a, [u8]>), Fault> {
+    let text = data.and_then(|v| v.as_text()).ok_or_else(|| invalid("d is not a string"))?;
     match kind.map(|v| v.text) {
-        None | Some(b"\"text\"") => Ok(ClientFrame { binary: false, bytes: text.into_bytes() }),
-        Some(b"\"binary\"") => match BASE64.decode(&text) {
-            Ok(bytes) => Ok(ClientFrame { binary: true, bytes }),
+        None | Some(b"\"text\"") => Ok((
+            false,
+            match text {
+                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+            },
+        )),
+        Some(b"\"binary\"") => match BASE64.decode(&*text) {
+            Ok(bytes) => Ok((true, Cow::Owned(bytes))),
             Err(_) => Err(invalid("d is not base64")),
         },
         Some(_) => Err(invalid("t is neither text nor binary")),

@@ -4,12 +4,13 @@ use super::codes::Fault;
 use crate::model::json::{self, Kind, Scanner, Value};
 use crate::model::record::{Body, Record};
 use crate::proto::view::{self, write_base64};
+use std::borrow::Cow;
 
 /// A request as far as its envelope goes.
 #[derive(Debug)]
 pub struct Envelope<'a> {
     /// Method.
-    pub method: String,
+    pub method: Cow<'a, str>,
     /// Parameters, as sent.
     pub params: Option<Value<'a>>,
     /// Request id as sent; `null` if absent.
@@ -48,33 +49,64 @@ pub fn envelope(text: &[u8]) -> Result<Envelope<'_>, EnvelopeFault<'_>> {
         return Err(("not JSON", b"null"));
     }
     let id = i.or(id).unwrap_or(b"null");
-    match method.and_then(|m: Value<'_>| m.as_string()) {
+    match method.and_then(|m: Value<'_>| m.as_text()) {
         Some(method) => Ok(Envelope { method, params, id }),
         None => Err(("m is missing or not a string", id)),
     }
 }
 
-/// The members of `p`, which may come in an array of one element (old form).
-pub fn params(value: Option<Value<'_>>) -> Option<Vec<(String, Value<'_>)>> {
-    let Some(value) = value else { return Some(Vec::new()) };
+/// The members of `p` that any method knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Params<'a> {
+    /// Arguments.
+    pub a: Option<Value<'a>>,
+    /// Whether messages are acknowledged.
+    pub ack: Option<Value<'a>>,
+    /// Items of a batch.
+    pub b: Option<Value<'a>>,
+    /// Client or channel.
+    pub c: Option<Value<'a>>,
+    /// Data.
+    pub d: Option<Value<'a>>,
+    /// Function.
+    pub f: Option<Value<'a>>,
+    /// Offsets.
+    pub ids: Option<Value<'a>>,
+    /// Topics, topic or type.
+    pub t: Option<Value<'a>>,
+}
+
+/// The members of `p`, which may come in an array of one element (old form). Of a name that comes
+/// twice the last counts.
+pub fn params(value: Option<Value<'_>>) -> Option<Params<'_>> {
+    let mut found = Params::default();
+    let Some(value) = value else { return Some(found) };
     let object = match value.kind {
-        Kind::Null => return Some(Vec::new()),
+        Kind::Null => return Some(found),
         Kind::Object => value.text,
         Kind::Array => match json::elements(value.text).ok()?.as_slice() {
-            [] => return Some(Vec::new()),
+            [] => return Some(found),
             [one] if one.kind == Kind::Object => one.text,
             _ => return None,
         },
         _ => return None,
     };
-    let mut list = Vec::new();
-    json::members(object, |key, value| list.push((json::unescape(key), value))).ok()?;
-    Some(list)
-}
-
-/// The last member of a name.
-pub fn member<'a>(list: &[(String, Value<'a>)], name: &str) -> Option<Value<'a>> {
-    list.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value)
+    json::members(object, |key, value| {
+        let slot = match key {
+            b"a" => &mut found.a,
+            b"ack" => &mut found.ack,
+            b"b" => &mut found.b,
+            b"c" => &mut found.c,
+            b"d" => &mut found.d,
+            b"f" => &mut found.f,
+            b"ids" => &mut found.ids,
+            b"t" => &mut found.t,
+            _ => return,
+        };
+        *slot = Some(value);
+    })
+    .ok()?;
+    Some(found)
 }
 
 /// Appends `"E":null,"r":<r>` or `"E":{..}`.
@@ -102,6 +134,18 @@ pub fn reply(outcome: &Result<Vec<u8>, Fault>, id: Option<&[u8]>) -> Vec<u8> {
     }
     out.push(b'}');
     out
+}
+
+/// The reply to a publish: `s` outboxes took it, `f` did not.
+pub fn write_published(sent: u64, failed: u64, id: &[u8], out: &mut Vec<u8>) {
+    let mut number = itoa::Buffer::new();
+    out.extend_from_slice(b"{\"E\":null,\"r\":{\"s\":");
+    out.extend_from_slice(number.format(sent).as_bytes());
+    out.extend_from_slice(b",\"f\":");
+    out.extend_from_slice(number.format(failed).as_bytes());
+    out.extend_from_slice(b"},\"i\":");
+    out.extend_from_slice(id);
+    out.push(b'}');
 }
 
 /// An event of a queue. `offset` in acknowledged mode only.
@@ -172,8 +216,8 @@ mod tests {
     #[test]
     fn envelopes_keep_their_id() {
         let good = envelope(br#"{"m":"a.b","p":[{"c":1}],"i":12345678901234567890}"#).unwrap();
-        assert_eq!((good.method.as_str(), good.id), ("a.b", &b"12345678901234567890"[..]));
-        assert_eq!(params(good.params).unwrap()[0].0, "c");
+        assert_eq!((&*good.method, good.id), ("a.b", &b"12345678901234567890"[..]));
+        assert_eq!(params(good.params).unwrap().c.unwrap().text, b"1");
         assert_eq!(envelope(br#"{"m":"x","id":"q"}"#).unwrap().id, b"\"q\"");
         assert_eq!(envelope(br#"{"m":"x"}"#).unwrap().id, b"null");
         for (text, id) in [

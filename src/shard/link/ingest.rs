@@ -18,6 +18,8 @@ use std::net::SocketAddr;
 
 /// Connections accepted in one turn from one port.
 const ACCEPTS_MAX: usize = 64;
+/// Reads of one socket in one turn, while each fills the buffer.
+const READS_MAX: usize = 4;
 /// Bytes of one read.
 pub const RECEIVE_BYTES: usize = 256 << 10;
 /// Milliseconds that accepting pauses when the process has no descriptor left.
@@ -71,7 +73,7 @@ impl Shard {
         if self.epoll.add(socket.fd(), key(peer), Interest::Read).is_err() {
             return;
         }
-        entry.insert(Conn {
+        entry.insert(Box::new(Conn {
             socket,
             info: PeerInfo { address },
             occupant,
@@ -97,7 +99,7 @@ impl Shard {
             drop_at: NEVER,
             consuming: None,
             pinged: false,
-        });
+        }));
         if self.wake_at.len() <= slot as usize {
             self.wake_at.resize(slot as usize + 1, NEVER);
         }
@@ -116,7 +118,22 @@ impl Shard {
             return if ready.broken { self.lose(slot) } else { self.watch(slot) };
         }
         let mut buffer = std::mem::take(&mut self.receive);
-        match conn.socket.receive(&mut buffer) {
+        // A busy sender is read on before anybody is written to: what gathers goes out together.
+        for _ in 0..READS_MAX {
+            if !self.read_once(slot, closing, &mut buffer) {
+                break;
+            }
+        }
+        self.receive = buffer;
+    }
+
+    /// Reads into `buffer` and handles it; whether more may be there.
+    fn read_once(&mut self, slot: u32, closing: bool, buffer: &mut [u8]) -> bool {
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return false };
+        if !closing && conn.control.is_blocked() {
+            return false;
+        }
+        match conn.socket.receive(buffer) {
             Transfer::Bytes(0) => self.on_end(slot),
             Transfer::Bytes(count) => {
                 conn.heard_ms = self.core.now_ms;
@@ -126,11 +143,12 @@ impl Shard {
                 if !closing {
                     self.take(slot, &mut buffer[..count]);
                 }
+                return count == buffer.len();
             }
             Transfer::WouldBlock => {}
             Transfer::Failed(_) => self.lose(slot),
         }
-        self.receive = buffer;
+        false
     }
 
     fn on_end(&mut self, slot: u32) {

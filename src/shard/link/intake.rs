@@ -138,7 +138,7 @@ impl Intake for Desk<'_> {
         let stride = self.core.stride();
         let id = self.core.process.next_client(now_ms, self.core.id, stride);
         let client = Client::new(self.control.peer.slot, path, self.remote, now_ms);
-        self.core.clients.insert(id, client);
+        self.core.clients.insert(id, Box::new(client));
         self.control.client = id;
         id
     }
