@@ -74,6 +74,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The kind of the value that begins next, without consuming it.
+    #[inline]
     pub fn peek(&mut self) -> Scan<Kind> {
         self.blanks();
         match self.byte() {
@@ -90,6 +91,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Consumes one whole value.
+    #[inline]
     pub fn value(&mut self) -> Scan<Value<'a>> {
         let kind = self.peek()?;
         let start = self.at;
@@ -115,6 +117,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next key of an object, raw text between its quotes; `first` on the first call.
+    #[inline]
     pub fn next_key(&mut self, first: bool) -> Scan<Option<&'a [u8]>> {
         if !self.more(b'}', first)? {
             return Ok(None);
@@ -156,6 +159,7 @@ impl<'a> Scanner<'a> {
         if self.depth > JSON_DEPTH_MAX { self.fail("nested too deep") } else { Ok(()) }
     }
 
+    #[inline]
     fn more(&mut self, close: u8, first: bool) -> Scan<bool> {
         self.blanks();
         match self.byte() {
@@ -242,6 +246,7 @@ impl<'a> Scanner<'a> {
         self.colon()
     }
 
+    #[inline]
     fn colon(&mut self) -> Scan<()> {
         self.blanks();
         if self.byte() != Some(b':') {
@@ -252,6 +257,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    #[inline]
     fn string(&mut self) -> Scan<()> {
         self.at += 1;
         loop {
@@ -271,6 +277,7 @@ impl<'a> Scanner<'a> {
 
     /// Moves over eight bytes at a time while none of them is a quote, backslash or control
     /// character.
+    #[inline]
     fn plain_text(&mut self) {
         const ONES: u64 = 0x0101_0101_0101_0101;
         const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -354,12 +361,14 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    #[inline]
     fn blanks(&mut self) {
         while matches!(self.byte(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
         }
     }
 
+    #[inline]
     fn byte(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }

@@ -1,7 +1,7 @@
 //! A backend's connection: requests in order, events of the queues it consumes.
 
 use super::ask::{Ask, ask};
-use super::codec;
+use super::codec::{self, Sent};
 use super::codes::{self, Fault, fault, invalid};
 use super::http;
 use crate::config::{Role, User};
@@ -115,7 +115,7 @@ impl MeshApi {
     pub(super) fn request(
         &mut self,
         method: &str,
-        params: Option<json::Value<'_>>,
+        params: Sent<'_>,
         origin: Origin<'_>,
         intake: &mut dyn Intake,
         out: &mut Outbox<'_>,

@@ -1,7 +1,7 @@
 //! From a method and its parameters to what is asked: every shape is checked here, before any state
 //! is looked at (mesh, sections 2 and 4).
 
-use super::codec::params;
+use super::codec::{Sent, params};
 use super::codes::{Fault, fault, invalid};
 use super::map::{client_id, is_name};
 use crate::model::command::{ClientCall, ClientFrame, ClientId};
@@ -59,9 +59,9 @@ pub enum Ask<'a> {
 }
 
 /// Reads the parameters of `method`.
-pub fn ask<'a>(method: &str, raw: Option<Value<'a>>) -> Result<Ask<'a>, Fault> {
+pub fn ask<'a>(method: &str, raw: Sent<'a>) -> Result<Ask<'a>, Fault> {
     if method == "queue.pop"
-        && let Some(value) = raw
+        && let Sent::Other(Some(value)) = raw
         && value.kind == Kind::Array
         && json::elements(value.text).is_ok_and(|l| l.iter().all(|v| v.kind != Kind::Object))
     {

@@ -11,10 +11,19 @@ use std::borrow::Cow;
 pub struct Envelope<'a> {
     /// Method.
     pub method: Cow<'a, str>,
-    /// Parameters, as sent.
-    pub params: Option<Value<'a>>,
+    /// Parameters.
+    pub params: Sent<'a>,
     /// Request id as sent; `null` if absent.
     pub id: &'a [u8],
+}
+
+/// `p` as it was sent.
+#[derive(Clone, Copy, Debug)]
+pub enum Sent<'a> {
+    /// An object: its members, found in the same pass.
+    Object(Params<'a>),
+    /// Anything else.
+    Other(Option<Value<'a>>),
 }
 
 /// A fault of the envelope, and the id if one could be read.
@@ -29,15 +38,23 @@ pub fn envelope(text: &[u8]) -> Result<Envelope<'_>, EnvelopeFault<'_>> {
     if scanner.enter_object().is_err() {
         return Err(("not a JSON object", b"null"));
     }
-    let (mut method, mut params, mut i, mut id) = (None, None, None, None);
+    let (mut method, mut i, mut id) = (None, None, None);
+    let mut params = Sent::Other(None);
     let mut first = true;
     let mut scan = || -> Result<(), json::JsonError> {
         while let Some(key) = scanner.next_key(first)? {
             first = false;
+            if key == b"p" {
+                params = if scanner.peek()? == Kind::Object {
+                    Sent::Object(scan_params(&mut scanner)?)
+                } else {
+                    Sent::Other(Some(scanner.value()?))
+                };
+                continue;
+            }
             let value = scanner.value()?;
             match key {
                 b"m" => method = Some(value),
-                b"p" => params = Some(value),
                 b"i" => i = Some(value.text),
                 b"id" => id = Some(value.text),
                 _ => {}
@@ -78,20 +95,32 @@ pub struct Params<'a> {
 
 /// The members of `p`, which may come in an array of one element (old form). Of a name that comes
 /// twice the last counts.
-pub fn params(value: Option<Value<'_>>) -> Option<Params<'_>> {
-    let mut found = Params::default();
-    let Some(value) = value else { return Some(found) };
+pub fn params(sent: Sent<'_>) -> Option<Params<'_>> {
+    let value = match sent {
+        Sent::Object(params) => return Some(params),
+        Sent::Other(None) => return Some(Params::default()),
+        Sent::Other(Some(value)) => value,
+    };
     let object = match value.kind {
-        Kind::Null => return Some(found),
+        Kind::Null => return Some(Params::default()),
         Kind::Object => value.text,
         Kind::Array => match json::elements(value.text).ok()?.as_slice() {
-            [] => return Some(found),
+            [] => return Some(Params::default()),
             [one] if one.kind == Kind::Object => one.text,
             _ => return None,
         },
         _ => return None,
     };
-    json::members(object, |key, value| {
+    scan_params(&mut Scanner::new(object)).ok()
+}
+
+fn scan_params<'a>(scanner: &mut Scanner<'a>) -> Result<Params<'a>, json::JsonError> {
+    let mut found = Params::default();
+    scanner.enter_object()?;
+    let mut first = true;
+    while let Some(key) = scanner.next_key(first)? {
+        first = false;
+        let value = scanner.value()?;
         let slot = match key {
             b"a" => &mut found.a,
             b"ack" => &mut found.ack,
@@ -101,12 +130,11 @@ pub fn params(value: Option<Value<'_>>) -> Option<Params<'_>> {
             b"f" => &mut found.f,
             b"ids" => &mut found.ids,
             b"t" => &mut found.t,
-            _ => return,
+            _ => continue,
         };
         *slot = Some(value);
-    })
-    .ok()?;
-    Some(found)
+    }
+    Ok(found)
 }
 
 /// Appends `"E":null,"r":<r>` or `"E":{..}`.

@@ -1,7 +1,7 @@
 //! The routes of the API port (mesh, section 5).
 
 use super::api::{MeshApi, Origin};
-use super::codec;
+use super::codec::{self, Sent};
 use super::codes::{Fault, invalid};
 use crate::config::Role;
 use crate::config::access::Credential;
@@ -89,7 +89,8 @@ pub(super) fn serve(
                 return refuse(intake, 400, "the body is not JSON", &[]);
             };
             intake.hold();
-            session.request(method, Some(value), Origin::Http, intake, out);
+            let sent = Sent::Other(Some(value));
+            session.request(method, sent, Origin::Http, intake, out);
         }
     }
 }
