@@ -24,8 +24,6 @@ use std::time::Duration;
 const READY_MAX: usize = 1024;
 /// Mails handled in one turn.
 const MAILS_MAX: usize = 4096;
-/// How many times longer a shard spins while a file operation is under way.
-const SPIN_DISK: u64 = 6;
 /// Longest wait, so that the pulse shows life.
 const WAIT_MS_MAX: u64 = 1_000;
 /// Keys of the epoll set that are no connections.
@@ -136,9 +134,8 @@ impl Shard {
                 quiet_since = clock::monotonic_ns();
                 continue;
             }
-            // A sync takes longer than a peer's answer, and waking out of the ring costs more.
-            let spin = if disk.under_way() > 0 { spin_ns * SPIN_DISK } else { spin_ns };
-            if clock::monotonic_ns() < quiet_since + spin {
+            // While a sync is under way its worker may need this core: no spinning then.
+            if disk.under_way() == 0 && clock::monotonic_ns() < quiet_since + spin_ns {
                 std::hint::spin_loop();
                 continue;
             }

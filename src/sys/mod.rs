@@ -2,7 +2,7 @@
 //!
 //! Sockets wait in an epoll set of their shard and are read and written directly: measured on
 //! loopback, a ring brings nothing there, and an idle connection then holds no buffer and no
-//! request in flight. Files are written and synced through the ring. A shard that has nothing to do
+//! request in flight. Files are synced through the ring. A shard that has nothing to do
 //! blocks in the epoll set while no file operation is under way, and otherwise in the ring, in
 //! which the epoll set is polled.
 

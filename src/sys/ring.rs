@@ -120,7 +120,7 @@ pub async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'stat
     glommio::executor().spawn_blocking(work).await
 }
 
-/// A file that is written through the ring.
+/// A file that is synced through the ring.
 #[derive(Clone, Debug)]
 pub struct RingFile(Rc<BufferedFile>);
 
@@ -132,14 +132,6 @@ impl RingFile {
     pub async fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).buffered_open(path).await;
         Ok(Self(Rc::new(file.map_err(io::Error::from)?)))
-    }
-
-    /// Writes `bytes` at byte `at`; gives the number written, which may be short.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub async fn write(&self, at: u64, bytes: Vec<u8>) -> io::Result<usize> {
-        self.0.write_at(bytes, at).await.map_err(io::Error::from)
     }
 
     /// Returns when all that was written before is on the disk (`fdatasync`).

@@ -9,7 +9,7 @@ use crate::broker::queue::{Assignment, Queue};
 use crate::config::Config;
 use crate::config::effective::{Durability, QueueFull};
 use crate::log::disk::ring::RingDisk;
-use crate::log::disk::{Disk, Done, Tag};
+use crate::log::disk::{Disk as _, Done, Tag};
 use crate::log::position::{Position, PositionFile};
 use crate::log::{self, Batch, Event, Partition, Pipe, Settings, SpaceState};
 use crate::model::record::{Offset, Record};
@@ -341,7 +341,6 @@ impl Owner {
 
     /// Takes completions of the disk.
     pub fn reap(&mut self, done: &mut Vec<Done>, outcome: &mut Outcome) {
-        self.disk.poll(done);
         for done in done.drain(..) {
             let topic = done.tag.0 / 2;
             let Some(owned) = self.topics.get_mut(&topic) else { continue };
