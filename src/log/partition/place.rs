@@ -236,13 +236,14 @@ impl Partition {
         }
     }
 
-    /// When the active segment is half used the next one is prepared.
+    /// When an eighth of the active segment is used the next one is prepared: it is written in small
+    /// steps, and whoever fills segments fast must not wait for it.
     fn prepare_ahead(&mut self, disk: &mut dyn Disk) {
         let able = self.health == Health::Good && !self.full && self.space == SpaceState::Ok;
         if !able || !matches!(self.spare, Spare::None) {
             return;
         }
-        if self.active().is_some_and(|it| it.room() < it.position) && !self.spare_failed {
+        if self.active().is_some_and(|it| it.room() / 7 < it.position) && !self.spare_failed {
             self.prepare(disk, 0);
         }
     }
