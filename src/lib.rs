@@ -2,11 +2,11 @@
 //!
 //! # One path, always forward
 //!
-//! Bytes enter a shard, become a frame, a protocol message, a command; the command is applied on the
-//! shard that owns its topic; applying it may append to the log; what was appended is matched, fanned
-//! out as events, encoded into frames and put on sockets. A reply is an event and leaves by the same
-//! way. No station calls the one before it. Data crosses cores at most once going in (home shard to
-//! owner shard) and at most once coming out.
+//! Bytes enter a shard, become a frame, a protocol message, a command; the command is applied on
+//! the shard that owns its topic; applying it may append to the log; what was appended is matched,
+//! fanned out as events, encoded into frames and put on sockets. A reply is an event and leaves by
+//! the same way. No station calls the one before it. Data crosses cores at most once going in (home
+//! shard to owner shard) and at most once coming out.
 //!
 //! ```text
 //! home shard of the sender            owner shard of the topic       home shard of each receiver
@@ -19,38 +19,42 @@
 //!
 //! One thread for each core, its own executor, sockets, topics and connections ([`shard`]). A turn:
 //! reap what the disk completed, read sockets, read the mailbox, freeze what was appended and match
-//! it, timers, write each connection with output once. While traffic is recent the shard spins, else
-//! it blocks. Nothing is locked on the path and nothing waits between a borrow and its use.
+//! it, timers, write each connection with output once. While traffic is recent the shard spins,
+//! else it blocks. Nothing is locked on the path and nothing waits between a borrow and its use.
 //!
-//! Sockets stand in an epoll set and are read and written directly: on loopback a ring is no cheaper
-//! for them, and an idle connection then holds no buffer and no request in flight. Writes of the log
-//! go into the page cache at once, syncs through the ring. Both are where this differs from the first
-//! plan; the reasons and figures stand in [`sys`] and [`log::disk::ring`].
+//! Sockets stand in an epoll set and are read and written directly: on loopback a ring is no
+//! cheaper for them, and an idle connection then holds no buffer and no request in flight. Writes
+//! of the log go into the page cache at once, syncs through the ring. Both are where this differs
+//! from the first plan; the reasons and figures stand in [`sys`] and [`log::disk::ring`].
 //!
 //! # The words
 //!
-//! *Topic*: named append-only log of records, `database.name`; a JSON stream, a queue topic. *Record*:
-//! offset, time, producer, body. *Segment*: prepared file of records with checksums, mapped for
-//! reading. *Home* and *owner shard*: where a connection lives, where a topic lives. *Command*,
-//! *event*: domain input and output; neither knows a protocol. *Refusal*: the domain says no;
-//! *violation*: the peer broke its protocol; *corruption*: the disk is wrong. *Mailbox*: bounded queue
-//! between shards; *palette*: what a turn has encoded; *outbox*: bounded output of a connection.
+//! *Topic*: named append-only log of records, `database.name`; a JSON stream, a queue topic.
+//! *Record*: offset, time, producer, body. *Segment*: prepared file of records with checksums,
+//! mapped for reading. *Home* and *owner shard*: where a connection lives, where a topic lives.
+//! *Command*, *event*: domain input and output; neither knows a protocol. *Refusal*: the domain
+//! says no; *violation*: the peer broke its protocol; *corruption*: the disk is wrong. *Mailbox*:
+//! bounded queue between shards; *palette*: what a turn has encoded; *outbox*: bounded output of a
+//! connection.
 //!
 //! # Order and visibility
 //!
-//! Replies of a connection come in the order of its requests: each command takes a place, and a reply
-//! that comes early waits in it ([`shard::link`]). Mails from one shard to another keep their order, so
-//! a subscription begins exactly where its owner heard of it. A change of the catalog is durable, then
-//! heard by every shard, then answered: who asks after the answer finds it so ([`shard::topic`]).
+//! Replies of a connection come in the order of its requests: each command takes a place, and a
+//! reply that comes early waits in it ([`shard::link`]). Mails from one shard to another keep their
+//! order, so a subscription begins exactly where its owner heard of it. A change of the catalog is
+//! durable, then heard by every shard, then answered: who asks after the answer finds it so
+//! ([`shard::topic`]).
 //!
 //! # Where things go
 //!
-//! A sixth protocol is a folder under [`proto`], a row of `PROTOCOLS` and a variant of `AnySession`. A
-//! statement of a language goes under [`query::dialect`]. A setting is a row of `config::keys`; a flag
-//! a row of `cli::table`; a metric a row of `metrics::page`. A bound goes into [`limits`].
+//! A sixth protocol is a folder under [`proto`], a row of `PROTOCOLS` and a variant of
+//! `AnySession`. A statement of a language goes under [`query::dialect`]. A setting is a row of
+//! `config::keys`; a flag a row of `cli::table`; a metric a row of `metrics::page`. A bound goes
+//! into [`limits`].
 //!
-//! The modules below stand in reading order; each imports only from those above it, the broker knows
-//! no protocol, the wire no domain, and `unsafe` is in [`sys`] alone. `tests/tidy.rs` keeps all this.
+//! The modules below stand in reading order; each imports only from those above it, the broker
+//! knows no protocol, the wire no domain, and `unsafe` is in [`sys`] alone. `tests/tidy.rs` keeps
+//! all this.
 
 pub mod limits;
 pub mod model;
