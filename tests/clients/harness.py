@@ -96,7 +96,7 @@ def eq(got, want, path="$"):
         for key, value in want.items():
             eq(got[key], value, f"{path}.{key}")
     elif isinstance(want, (list, tuple)):
-        if not isinstance(got, list) or len(got) != len(want):
+        if not isinstance(got, (list, tuple)) or len(got) != len(want):
             fail("no list of that length")
         for index, (a, b) in enumerate(zip(got, want)):
             eq(a, b, f"{path}[{index}]")
@@ -231,6 +231,11 @@ class Server:
         reply = self.http("POST jsonjet /api/execute", {"query": query}, **more)
         eq(reply.status, 200)
         return reply.json
+
+    def count(self, stream):
+        """How many records a stream ever took; none while it is not there."""
+        info = self.execute(f"info {stream}").get("result")
+        return info["info"]["documentCount"] if info else 0
 
     def metric(self, name, **labels):
         """The sum over what carries these labels."""
