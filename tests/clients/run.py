@@ -23,6 +23,8 @@ arguments = parser.parse_args()
 for path in sorted(HERE.glob("test_*.py")):
     importlib.import_module(path.stem)
 
+if not pathlib.Path(harness.BINARY).exists():
+    sys.exit(f"no server at {harness.BINARY}; `cargo build --release` makes it, CARGO_TARGET_DIR says where it is")
 printing = threading.Lock()
 
 
