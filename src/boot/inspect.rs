@@ -9,6 +9,11 @@ use std::process::ExitCode;
 /// Prints what `dir` holds; `verify` checks every record. Exit status 1 if anything is damaged.
 #[must_use]
 pub fn run(dir: &Path, verify: bool) -> ExitCode {
+    if !dir.is_dir() {
+        let shown = dir.display();
+        eprintln!("weir: {shown} is no directory; give the data_dir of the configuration");
+        return ExitCode::FAILURE;
+    }
     let depth = if verify { Depth::EveryRecord } else { Depth::Ends };
     match inspect(&mut PlainDisk::read_only(), dir, depth) {
         Ok(found) => {

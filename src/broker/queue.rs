@@ -117,11 +117,11 @@ impl Queue {
         let mut staged = Vec::new();
         let mut without_room = 0;
         while without_room < self.consumers.len() {
-            let offset = match self.free.first() {
-                Some(&offset) => offset,
-                None if self.next < end => self.next,
-                None => break,
-            };
+            // After a restart outstanding ones, too, may lie beyond what is synced as yet.
+            let offset = self.free.first().copied().unwrap_or(self.next);
+            if offset >= end {
+                break;
+            }
             let Some(mut consumer) = self.consumers.pop_front() else { break };
             if consumer.in_flight.len() >= IN_FLIGHT_MAX {
                 without_room += 1;
@@ -211,6 +211,15 @@ mod tests {
 
     fn staged(queue: &mut Queue, end: Offset) -> Vec<(u32, Offset)> {
         queue.stage(end).iter().map(|a| (a.consumer.slot, a.offset)).collect()
+    }
+
+    #[test]
+    fn what_is_outstanding_waits_until_it_may_be_read() {
+        let mut queue = Queue::restore(3, [0, 2]);
+        queue.join(peer(1), true);
+        assert_eq!(staged(&mut queue, 0), []);
+        assert_eq!(staged(&mut queue, 2), [(1, 0)]);
+        assert_eq!(staged(&mut queue, 4), [(1, 2), (1, 3)]);
     }
 
     #[test]

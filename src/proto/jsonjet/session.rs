@@ -82,7 +82,12 @@ impl JsonJet {
             Ask::Execute(query) => {
                 intake.hold();
                 self.program = Some(Box::new(Program::new(&query, request, false)));
-                self.run_program(intake, out);
+                if intake.has_pending() {
+                    // A statement sees what was asked before it, and is answered after it.
+                    intake.defer(Box::default());
+                } else {
+                    self.run_program(intake, out);
+                }
             }
             Ask::Bad(text) => self.fail(fields.envelope, text, &request, intake, out),
         }
@@ -209,7 +214,11 @@ impl JsonJet {
 
     fn on_reply(&mut self, reply: Reply, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
         if let Reply::Deferred(text) = reply {
-            return out.text(&text);
+            // An answer that was ready is not empty; a program's start is.
+            if !text.is_empty() {
+                return out.text(&text);
+            }
+            return self.run_program(intake, out);
         }
         match self.pending.pop_front() {
             None => {}

@@ -1,0 +1,69 @@
+"""Clients of other kinds: Node's `ws`, and curl."""
+
+import os
+import pathlib
+import subprocess
+
+from harness import PATIENCE, Server, eq, shared, test
+
+HERE = pathlib.Path(__file__).resolve().parent
+MODULES = os.environ.get("WEIR_NODE_MODULES") or str(HERE.parents[1] / ".cache" / "node" / "node_modules")
+
+
+@test
+def node_ws():
+    with Server(top="shards = 2") as server:
+        env = {**os.environ, "WEIR_NODE_MODULES": MODULES, "JSONJET": server.url("jsonjet", "/ws"),
+               "MESH": server.url("mesh", "/ws/v1"), "USERS": server.url("users", "/chat")}
+        got = subprocess.run(["node", str(HERE / "node_ws.mjs")], env=env, capture_output=True, text=True, timeout=120)
+        assert got.returncode == 0, got.stdout + got.stderr
+        eq(got.stdout.splitlines()[-1], "all done")
+
+
+def curl(server, front, path, *arguments, stdin=None):
+    url = f"http://127.0.0.1:{server.ports[front]}{path}"
+    got = subprocess.run(["curl", "-sS", "-m", str(int(PATIENCE)), "-w", "\n%{http_code}", *arguments, url],
+                         capture_output=True, text=True, input=stdin)
+    assert got.returncode == 0, got.stderr
+    body, _, status = got.stdout.rpartition("\n")
+    return int(status), body
+
+
+@test
+def curl_inserts_and_looks():
+    with Server() as server:
+        status, body = curl(server, "jsonjet", "/api/execute", "-d", '{"query":"create stream a"}')
+        eq((status, body), (200, '{"success":true,"type":"stream","result":{"streamName":"a"},'
+                                 '"message":"Stream \'a\' created","streamName":"a"}'))
+        eq(curl(server, "jsonjet", "/api/insert", "-d", '{"target":"a","data":[{"n":1},{"n":2}]}'),
+           (200, '{"success":true,"count":2,"target":"a","message":"2 records inserted successfully into \'a\'"}'))
+        eq(curl(server, "jsonjet", "/api/insert", "-H", "Transfer-Encoding: chunked", "--data-binary", "@-",
+                stdin='{"target":"a","data":{"n":3}}')[0], 200)
+        eq(curl(server, "jsonjet", "/api/streams"), (200, '{"streams":["_log","a"]}'))
+        # Over a megabyte curl first asks whether it may.
+        eq(curl(server, "jsonjet", "/api/insert", "--data-binary", "@-",
+                stdin='{"target":"a","data":{"t":"' + "x" * 2_000_000 + '"}}')[0], 200)
+        eq(server.count("a"), 4)
+        eq(curl(server, "jsonjet", "/ws"), (400, "WebSocket upgrade failed"))
+        eq(curl(server, "jsonjet", "/nope"), (404, "Not Found"))
+        status, head = curl(server, "jsonjet", "/api/insert", "-X", "OPTIONS", "-i")
+        assert status == 200 and "Access-Control-Allow-Origin: *" in head, head
+        eq(curl(server, "admin", "/health"), (200, "ok\n"))
+        status, head = curl(server, "admin", "/metrics", "-I")
+        assert status == 200 and "openmetrics" in head, head
+        eq(curl(server, "mesh", "/version"), (200, '{"apis":["v1"]}'))
+        # One connection for several requests.
+        url = f"http://127.0.0.1:{server.ports['jsonjet']}/api/streams"
+        got = subprocess.run(["curl", "-sS", "-w", "%{num_connects} ", "-o", "/dev/null", url, "-o", "/dev/null", url],
+                             capture_output=True, text=True)
+        eq(got.stdout.split(), ["1", "0"])
+
+
+@test
+def curl_with_users():
+    with Server('[[user]]\nname = "u"\npassword = "pw"\ntoken = "t"\n') as server:
+        eq(curl(server, "jsonjet", "/api/streams")[0], 401)
+        eq(curl(server, "jsonjet", "/api/streams", "-u", "u:pw")[0], 200)
+        eq(curl(server, "jsonjet", "/api/streams", "--oauth2-bearer", "t")[0], 200)
+        eq(curl(server, "jsonjet", "/api/streams?token=t")[0], 200)
+        eq(curl(server, "jsonjet", "/api/insert", "-u", "u:pw", "-d", '{"target":"x","data":1}')[0], 403)
