@@ -236,8 +236,8 @@ impl Partition {
         }
     }
 
-    /// When an eighth of the active segment is used the next one is prepared: it is written in small
-    /// steps, and whoever fills segments fast must not wait for it.
+    /// When an eighth of the active segment is used the next one is prepared: it is written in
+    /// small steps, and whoever fills segments fast must not wait for it.
     fn prepare_ahead(&mut self, disk: &mut dyn Disk) {
         let able = self.health == Health::Good && !self.full && self.space == SpaceState::Ok;
         if !able || !matches!(self.spare, Spare::None) {
