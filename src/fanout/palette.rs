@@ -139,6 +139,30 @@ impl Palette {
         Span::of(start, self.shared.len())
     }
 
+    /// The frames of a shared span once more, each payload compressed by `compress`, which appends to
+    /// its second argument and says whether it could.
+    pub fn compressed(
+        &mut self,
+        span: Span,
+        mut compress: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
+    ) -> Option<Span> {
+        let frames = self.shared.get(span.range())?.to_vec();
+        let start = self.shared.len();
+        let mut payload = Vec::new();
+        let mut rest = &frames[..];
+        while let Some((opcode, plain, after)) = split_frame(rest) {
+            payload.clear();
+            if !compress(plain, &mut payload) {
+                self.shared.truncate(start);
+                return None;
+            }
+            encode::header(&mut self.shared, opcode, true, payload.len());
+            self.shared.extend_from_slice(&payload);
+            rest = after;
+        }
+        Some(Span::of(start, self.shared.len()))
+    }
+
     /// The list named `key`, made by `encode` (which appends one body for each call of its
     /// argument's [`BodyWriter::body`]) if this turn has not made it yet. `None` as key: never
     /// shared.
@@ -206,6 +230,18 @@ impl Palette {
     }
 }
 
+/// Takes one of our own data frames off `bytes`: what it is, its payload, the rest.
+fn split_frame(bytes: &[u8]) -> Option<(Opcode, &[u8], &[u8])> {
+    let opcode = if bytes.first()? & 0xF == 1 { Opcode::Text } else { Opcode::Binary };
+    let (start, length) = match bytes.get(1)? {
+        126 => (4, u64::from(u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?))),
+        127 => (10, u64::from_be_bytes(*bytes.get(2..)?.first_chunk()?)),
+        short => (2, u64::from(*short)),
+    };
+    let end = start + usize::try_from(length).ok()?;
+    Some((opcode, bytes.get(start..end)?, bytes.get(end..)?))
+}
+
 /// Appends bodies to a list.
 #[derive(Debug)]
 pub struct BodyWriter<'a> {
@@ -244,5 +280,57 @@ impl Span {
     pub fn extended(self, next: Span) -> Option<Span> {
         (self.start + self.length == next.start)
             .then_some(Span { start: self.start, length: self.length + next.length })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compressed_frames_carry_the_same_payloads() {
+        let mut palette = Palette::default();
+        palette.raw(b"before");
+        let long = vec![b'x'; 70_000];
+        let payloads: [&[u8]; 4] = [b"one", &[0; 300], b"", &long];
+        let mut span: Option<Span> = None;
+        for payload in payloads {
+            let next = palette.shared_frame(Opcode::Text, payload);
+            span = Some(span.map_or(next, |span| span.extended(next).unwrap()));
+        }
+        // "Compression" that keeps the payload shows the framing.
+        let copy = |plain: &[u8], out: &mut Vec<u8>| {
+            out.extend_from_slice(plain);
+            true
+        };
+        let made = palette.compressed(span.unwrap(), copy).unwrap();
+        let mut rest = palette.contiguous(Piece::Shared(made)).unwrap();
+        for payload in payloads {
+            assert_eq!(rest[0], 0b1100_0001, "final, compressed, text");
+            let (_, found, after) = split_frame(rest).unwrap();
+            assert_eq!(found, payload);
+            rest = after;
+        }
+        assert!(rest.is_empty());
+        assert!(palette.compressed(span.unwrap(), |_, _| false).is_none());
+    }
+
+    #[test]
+    fn tailed_bodies_are_framed_each_with_its_tail() {
+        let mut palette = Palette::default();
+        let list = palette.list(Some((1, 2, 3)), |bodies| {
+            bodies.body(|b| b.extend_from_slice(b"{\"a\":1"));
+            bodies.body(|b| b.extend_from_slice(&[b'y'; 200]));
+        });
+        assert_eq!(palette.list(Some((1, 2, 3)), |_| panic!("encoded twice")), list);
+        let tail = palette.raw(b"}");
+        let mut out = Vec::new();
+        let mut lengths = Vec::new();
+        palette.write(Piece::Tailed(list, tail), &mut out, |length| lengths.push(length));
+        assert_eq!(lengths.iter().sum::<usize>(), out.len());
+        let (_, first, rest) = split_frame(&out).unwrap();
+        assert_eq!(first, b"{\"a\":1}");
+        assert_eq!(split_frame(rest).unwrap().1.len(), 201);
+        assert!(Palette::weight(Piece::Tailed(list, tail)) + 20 >= out.len());
     }
 }

@@ -30,7 +30,7 @@ use crate::log::disk::Done;
 use crate::model::command::Command;
 use crate::subs::Subscriptions;
 use crate::sys::net::{Epoll, Listener, Ready};
-use crate::wire::ws::deflate::Inflater;
+use crate::wire::ws::deflate::{DeflatePool, Inflater};
 use ahash::{AHashMap, AHashSet};
 use slab::Slab;
 
@@ -70,6 +70,7 @@ pub struct Shard {
     answer: Vec<u8>,
     receive: Vec<u8>,
     inflater: Inflater,
+    deflaters: DeflatePool,
     epoll: Epoll,
     listeners: Vec<BoundPort>,
     accept_after: u64,

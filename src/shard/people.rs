@@ -2,6 +2,7 @@
 
 use crate::broker::channels::Edge;
 use crate::broker::clients::{CHANNELS_MAX, node_of, shard_of};
+use crate::fanout::palette::Span;
 use crate::model::command::{ClientCall, ClientFrame, ClientId};
 use crate::model::event::{Event, Reply};
 use crate::model::refusal::Refusal;
@@ -177,8 +178,11 @@ impl Shard {
         for run in runs.drain(..) {
             let Some(channel) = self.core.channels.get_mut(&run.channel) else { continue };
             let members = std::mem::take(&mut channel.members);
+            // Once for each window that a member agreed on, and only if asked for.
+            let mut compressed = [None; 16];
             for slot in &members {
-                if !self.push_shared(*slot, run.span) {
+                let span = self.form_for(*slot, run.span, &mut compressed);
+                if !self.push_shared(*slot, span) {
                     self.mark_full(*slot);
                 }
             }
@@ -187,6 +191,27 @@ impl Shard {
             }
         }
         self.core.runs = runs;
+    }
+
+    /// The frames as a client gets them: compressed once for all with the same window, where the
+    /// configuration wants it and the client keeps no context; else as they are.
+    fn form_for(&mut self, slot: u32, span: Span, compressed: &mut [Option<Span>; 16]) -> Span {
+        if !self.core.process.config.compress_fanout {
+            return span;
+        }
+        let agreed = self.conns.get(slot as usize).and_then(|conn| conn.deflate.as_deref());
+        let Some(agreed) = agreed.filter(|agreed| agreed.server_no_context_takeover) else {
+            return span;
+        };
+        let bits = agreed.server_max_window_bits;
+        let Some(entry) = compressed.get_mut(bits as usize) else { return span };
+        let deflaters = &mut self.deflaters;
+        let palette = &mut self.palette;
+        *entry.get_or_insert_with(|| {
+            let compress =
+                |plain: &[u8], out: &mut Vec<u8>| deflaters.compress(bits, plain, out).is_ok();
+            palette.compressed(span, compress).unwrap_or(span)
+        })
     }
 
     /// Notes that a client takes nothing now, so that publishes can say so.

@@ -14,6 +14,7 @@ use crate::shard::topic::owner::{Outcome, Owner};
 use crate::shard::{BoundPort, Shard};
 use crate::sys::net::{Epoll, Interest, Ready};
 use crate::sys::{clock, ring};
+use crate::wire::ws::deflate::DeflatePool;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -81,6 +82,7 @@ impl Shard {
             answer: Vec::new(),
             receive: vec![0; RECEIVE_BYTES],
             inflater: Default::default(),
+            deflaters: DeflatePool::new(1),
             epoll,
             listeners,
             accept_after: 0,
@@ -408,6 +410,10 @@ impl Shard {
         }
         self.core.metrics().recovery_ns.set(clock::monotonic_ns() - begun);
         process.recovering.fetch_sub(1, Ordering::AcqRel);
+        // Nobody is served before all is read: a topic of another shard would look empty.
+        while process.recovering.load(Ordering::Acquire) > 0 {
+            std::thread::sleep(Duration::from_micros(200));
+        }
         Ok(())
     }
 
