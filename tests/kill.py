@@ -30,7 +30,7 @@ random.seed(arguments.seed)
 GONE = (WebSocketException, OSError, EOFError)
 IN_FLIGHT, CONSUMERS = 64, 2
 TROUBLE = []
-logging.getLogger("websockets").disabled = True
+logging.disable(logging.CRITICAL)
 threading.excepthook = lambda what: TROUBLE.append(what.exc_value)
 STREAMS = ["s0", "s1", "s2", "s3"]
 ROUTES = """

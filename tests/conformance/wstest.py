@@ -250,7 +250,9 @@ class Factory(WebSocketClientFactory):
     def __init__(self):
         super().__init__(arguments.url, useragent="weir-conformance")
         self.logFrames, self.logOctets = True, False
-        self.setProtocolOptions(failByDrop=False)
+        # Generous, for a machine that is busy with other tests.
+        self.setProtocolOptions(failByDrop=False, openHandshakeTimeout=30, closeHandshakeTimeout=30,
+                                serverConnectionDropTimeout=30)
         self.left = iter(chosen)
         self.current = next(self.left)
 
