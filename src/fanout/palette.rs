@@ -139,8 +139,8 @@ impl Palette {
         Span::of(start, self.shared.len())
     }
 
-    /// The frames of a shared span once more, each payload compressed by `compress`, which appends to
-    /// its second argument and says whether it could.
+    /// The frames of a shared span once more, each payload compressed by `compress`, which appends
+    /// to its second argument and says whether it could.
     pub fn compressed(
         &mut self,
         span: Span,

@@ -95,8 +95,9 @@ impl Shard {
         if conn.arriving_ms > 0 && !matches!(conn.phase, Phase::Closing) {
             let age = now - conn.arriving_ms;
             let head = matches!(conn.phase, Phase::Http(None));
-            let slow = head || conn.arriving_bytes < age / 1000 * BODY_RATE_MIN;
-            if age >= HTTP_HEAD_TIMEOUT_MS && slow {
+            let late = age.checked_sub(HTTP_HEAD_TIMEOUT_MS);
+            let slow = |late| head || conn.arriving_bytes < late * BODY_RATE_MIN / 1000;
+            if late.is_some_and(slow) {
                 return Due::TooSlow;
             }
         }
