@@ -71,11 +71,11 @@ fn start(config: Config, started_ns: u64) -> Result<Running, String> {
         0 => processors.len().clamp(1, SHARDS_MAX),
         n => n.min(SHARDS_MAX),
     };
-    check_machine(shards as u64)?;
+    let open_files = check_machine(shards as u64)?;
     let lock = take_directory(&config)?;
     let (config, mut ports) = bind(config, shards)?;
     let pin = config.pin && shards <= processors.len();
-    let process = Process::new(config, shards, started_ns)
+    let process = Process::new(config, shards, started_ns, open_files)
         .map_err(|error| format!("cannot make the mailboxes: {error}; raise LimitNOFILE"))?;
     for id in 0..shards {
         let cpu = pin.then(|| processors[id]);
@@ -87,7 +87,8 @@ fn start(config: Config, started_ns: u64) -> Result<Running, String> {
     Ok(Running { process, _lock: lock })
 }
 
-fn check_machine(shards: u64) -> Result<(), String> {
+/// Gives the number of files that may be open.
+fn check_machine(shards: u64) -> Result<u64, String> {
     if let Err(error) = host::probe_ring() {
         let (major, minor) = host::kernel();
         return Err(format!(
@@ -108,7 +109,7 @@ fn check_machine(shards: u64) -> Result<(), String> {
     if open < 1024 {
         tracing::warn!(open, "few open files are allowed; raise LimitNOFILE in the unit");
     }
-    Ok(())
+    Ok(open.max(64))
 }
 
 /// Makes the data directory if absent and takes its lock.

@@ -74,6 +74,7 @@ pub struct Shard {
     epoll: Epoll,
     listeners: Vec<BoundPort>,
     accept_after: u64,
+    accept_warned: bool,
     subs: Subscriptions,
     gathers: AHashMap<Ticket, Gather>,
     catch_ups: Vec<topic::deliver::CatchUp>,

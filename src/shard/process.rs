@@ -10,6 +10,9 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+/// Descriptors kept back for logs, at most.
+const RESERVED_FILES_MAX: u64 = 1024;
+
 /// What a shard is doing, for the guard against stalls. The order of [`STEP_NAMES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -68,6 +71,8 @@ pub struct Process {
     pub disk_full: AtomicBool,
     /// Writes are refused, reads go on.
     pub stopping: AtomicBool,
+    /// Connections at once; the rest of the descriptors is for the logs.
+    pub connections_max: u64,
     log_topic: OnceLock<Arc<Topic>>,
     subscriptions: AtomicU64,
     connections: AtomicU64,
@@ -81,7 +86,12 @@ impl Process {
     ///
     /// # Errors
     /// No descriptor left.
-    pub fn new(config: Config, shards: usize, started_ns: u64) -> io::Result<Arc<Self>> {
+    pub fn new(
+        config: Config,
+        shards: usize,
+        started_ns: u64,
+        open_files: u64,
+    ) -> io::Result<Arc<Self>> {
         let mailboxes = (0..shards).map(|_| Mailbox::new()).collect::<io::Result<Vec<_>>>()?;
         Ok(Arc::new(Self {
             access: Access::new(&config.users),
@@ -93,6 +103,7 @@ impl Process {
             recovering: AtomicU16::new(shards as u16),
             disk_full: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            connections_max: open_files - (open_files / 4).clamp(32, RESERVED_FILES_MAX),
             log_topic: OnceLock::new(),
             subscriptions: AtomicU64::new(0),
             connections: AtomicU64::new(0),
@@ -104,6 +115,12 @@ impl Process {
     /// The topic of `_log`, one for all shards: the first that comes makes it.
     pub fn share_log_topic(&self, made: Arc<Topic>) -> Arc<Topic> {
         Arc::clone(self.log_topic.get_or_init(|| made))
+    }
+
+    /// Open connections of all shards.
+    #[must_use]
+    pub fn open_connections(&self) -> u64 {
+        self.metrics.iter().flat_map(|m| &m.fronts).map(|front| front.open.get()).sum()
     }
 
     /// Shards.

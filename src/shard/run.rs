@@ -86,6 +86,7 @@ impl Shard {
             epoll,
             listeners,
             accept_after: 0,
+            accept_warned: false,
             subs: Default::default(),
             gathers: Default::default(),
             catch_ups: Vec::new(),

@@ -42,20 +42,26 @@ impl Shard {
             return;
         }
         for _ in 0..ACCEPTS_MAX {
+            if self.core.process.open_connections() >= self.core.process.connections_max {
+                return self.pause_accepting("as many connections as open files allow");
+            }
             match self.listeners[port].listener.accept() {
                 Accepted::Socket(socket, address) => self.add(port, socket, address),
                 Accepted::None => return,
-                Accepted::Exhausted(error) => {
-                    self.core.metrics().accept_exhausted.add(1);
-                    if self.accept_after == 0 {
-                        tracing::warn!(%error, "no file descriptor left; raise LimitNOFILE");
-                    }
-                    self.accept_after = self.core.now_ms + ACCEPT_PAUSE_MS;
-                    self.watch_listeners(Interest::None);
-                    return;
-                }
+                Accepted::Exhausted(error) => return self.pause_accepting(&error.to_string()),
             }
         }
+    }
+
+    /// Accepts nothing for a moment: descriptors are kept back for the log, which must not fail.
+    fn pause_accepting(&mut self, why: &str) {
+        self.core.metrics().accept_exhausted.add(1);
+        if !self.accept_warned {
+            self.accept_warned = true;
+            tracing::warn!(why, "connections wait; raise LimitNOFILE");
+        }
+        self.accept_after = self.core.now_ms + ACCEPT_PAUSE_MS;
+        self.watch_listeners(Interest::None);
     }
 
     fn add(&mut self, port: usize, socket: Socket, address: SocketAddr) {
