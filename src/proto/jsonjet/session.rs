@@ -197,6 +197,10 @@ impl JsonJet {
         request: &[u8],
     ) {
         let tail = codec::data_tail(id, request);
+        if self.subscriptions.is_empty() {
+            // Most connections have one.
+            self.subscriptions.reserve_exact(1);
+        }
         self.subscriptions.push(Subscription { id, topic, tail });
         self.subscriptions.sort_by_key(|s| s.id);
     }
@@ -220,7 +224,11 @@ impl JsonJet {
             }
             return self.run_program(intake, out);
         }
-        match self.pending.pop_front() {
+        let pending = self.pending.pop_front();
+        if self.pending.is_empty() {
+            self.pending = VecDeque::new();
+        }
+        match pending {
             None => {}
             Some(Pending::Ready(text)) => out.text(&text),
             Some(Pending::Statement) => self.on_statement_reply(reply, intake, out),

@@ -141,9 +141,8 @@ impl Control {
         self.first_token = self.first_token.wrapping_add(1);
         if self.pending.is_empty() {
             self.pending_bytes = 0;
-            if self.pending.capacity() > 64 {
-                self.pending = VecDeque::new();
-            }
+            // An idle connection holds nothing for replies.
+            self.pending = VecDeque::new();
         }
         slot.reply
     }
