@@ -4,9 +4,8 @@
 use crate::config::access::Credential;
 use crate::config::{Role, User};
 use crate::fanout::Outbox;
-use crate::model::event::Event;
 use crate::proto::contract::HttpReply;
-use crate::proto::{CloseReason, Intake, Message, PeerInfo, Request, Session, Violation};
+use crate::proto::{Intake, Message, PeerInfo, Request, Session, Violation};
 use std::sync::Arc;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -123,15 +122,5 @@ impl Session for Admin {
             Message::Request(request) => self.serve(&request, peer, intake),
         }
         Ok(())
-    }
-
-    fn on_event(&mut self, _event: Event<'_>, _intake: &mut dyn Intake, _out: &mut Outbox<'_>) {}
-
-    fn on_deadline(&mut self, _intake: &mut dyn Intake, _out: &mut Outbox<'_>) {}
-
-    fn on_close(&mut self, _why: CloseReason, _intake: &mut dyn Intake) {}
-
-    fn user(&self) -> Option<&Arc<User>> {
-        self.user.as_ref()
     }
 }

@@ -1,11 +1,8 @@
 //! A port whose front-end is not part of this version: it says so to every request, so that a
 //! client gets an answer and an operator finds the reason.
 
-use super::contract::{CloseReason, HttpReply, Intake, Message, PeerInfo, Session, Violation};
-use crate::config::User;
+use super::contract::{HttpReply, Intake, Message, PeerInfo, Session, Violation};
 use crate::fanout::Outbox;
-use crate::model::event::Event;
-use std::sync::Arc;
 
 const TEXT: &str = "This front-end is not part of this version of weir.\n";
 
@@ -29,15 +26,5 @@ impl Session for Absent {
             intake.respond(&HttpReply { status: 501, content_type, headers: &[], body });
         }
         Ok(())
-    }
-
-    fn on_event(&mut self, _event: Event<'_>, _intake: &mut dyn Intake, _out: &mut Outbox<'_>) {}
-
-    fn on_deadline(&mut self, _intake: &mut dyn Intake, _out: &mut Outbox<'_>) {}
-
-    fn on_close(&mut self, _why: CloseReason, _intake: &mut dyn Intake) {}
-
-    fn user(&self) -> Option<&Arc<User>> {
-        None
     }
 }

@@ -1,6 +1,6 @@
 //! What a session is given and what it must do.
 
-use crate::config::{Access, Config, User};
+use crate::config::{Access, Config};
 use crate::fanout::{Outbox, Palette};
 use crate::model::command::{ClientId, Command};
 use crate::model::event::Event;
@@ -200,17 +200,15 @@ pub trait Session {
         out: &mut Outbox<'_>,
     ) -> Result<(), Violation>;
     /// Something happened.
-    fn on_event(&mut self, event: Event<'_>, intake: &mut dyn Intake, out: &mut Outbox<'_>);
+    fn on_event(&mut self, _event: Event<'_>, _intake: &mut dyn Intake, _out: &mut Outbox<'_>) {}
     /// The time set by [`Intake::set_deadline`] has come.
-    fn on_deadline(&mut self, intake: &mut dyn Intake, out: &mut Outbox<'_>);
+    fn on_deadline(&mut self, _intake: &mut dyn Intake, _out: &mut Outbox<'_>) {}
     /// The connection has ended; commands are still taken, frames go nowhere.
-    fn on_close(&mut self, why: CloseReason, intake: &mut dyn Intake);
+    fn on_close(&mut self, _why: CloseReason, _intake: &mut dyn Intake) {}
     /// The body of an HTTP error that the transport found, in the protocol's own form.
     fn http_error(&self, _status: u16, reason: &str) -> (&'static str, Vec<u8>) {
         ("text/plain; charset=utf-8", reason.as_bytes().to_vec())
     }
-    /// Who this is, once known.
-    fn user(&self) -> Option<&Arc<User>>;
 }
 
 /// Sends `reply` at once, or behind those under way.

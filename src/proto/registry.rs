@@ -4,11 +4,10 @@ use super::absent::Absent;
 use super::contract::{CloseReason, Intake, Message, PeerInfo, Session, Violation};
 use super::jsonjet::JsonJet;
 use super::mesh::{MeshApi, MeshUser};
-use crate::config::{Config, User};
+use crate::config::Config;
 use crate::fanout::Outbox;
 use crate::model::event::Event;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 /// A port that a front-end serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,9 +140,5 @@ impl Session for AnySession {
 
     fn http_error(&self, status: u16, reason: &str) -> (&'static str, Vec<u8>) {
         each!(self, session => session.http_error(status, reason))
-    }
-
-    fn user(&self) -> Option<&Arc<User>> {
-        each!(self, session => session.user())
     }
 }

@@ -11,7 +11,7 @@ use crate::model::event::{Event, Records, Reply};
 use crate::model::json::Value;
 use crate::model::topic::{SubscriptionId, Topic};
 use crate::proto::contract::{Bound, Counter, reply_text};
-use crate::proto::{CloseReason, Intake, Message, PeerInfo, Session, Violation};
+use crate::proto::{Intake, Message, PeerInfo, Session, Violation};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -380,13 +380,5 @@ impl Session for JsonJet {
             }
             _ => {}
         }
-    }
-
-    fn on_deadline(&mut self, _intake: &mut dyn Intake, _out: &mut Outbox<'_>) {}
-
-    fn on_close(&mut self, _why: CloseReason, _intake: &mut dyn Intake) {}
-
-    fn user(&self) -> Option<&Arc<User>> {
-        self.user.as_ref()
     }
 }

@@ -12,7 +12,7 @@ use crate::model::json;
 use crate::model::name::TopicName;
 use crate::model::topic::TopicId;
 use crate::proto::contract::reply_text;
-use crate::proto::{CloseReason, Intake, Message, PeerInfo, Session, Violation};
+use crate::proto::{Intake, Message, PeerInfo, Session, Violation};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -449,15 +449,7 @@ impl Session for MeshApi {
         }
     }
 
-    fn on_deadline(&mut self, _intake: &mut dyn Intake, _out: &mut Outbox<'_>) {}
-
-    fn on_close(&mut self, _why: CloseReason, _intake: &mut dyn Intake) {}
-
     fn http_error(&self, _status: u16, reason: &str) -> (&'static str, Vec<u8>) {
         (http::JSON, codec::reply(&Err(invalid(reason)), None))
-    }
-
-    fn user(&self) -> Option<&Arc<User>> {
-        self.user.as_ref()
     }
 }

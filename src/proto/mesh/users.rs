@@ -2,7 +2,6 @@
 //!
 //! The user gets no greeting and no answers. A message that cannot be stored ends the connection.
 
-use crate::config::User;
 use crate::config::effective::{QueueFull, Route};
 use crate::fanout::Outbox;
 use crate::model::command::{ClientId, Command, IfExists};
@@ -285,9 +284,5 @@ impl Session for MeshUser {
             let what = Stored { lifecycle: true, binary: false, bytes: Box::default() };
             self.append(&topic, &what, json.as_bytes(), intake);
         }
-    }
-
-    fn user(&self) -> Option<&Arc<User>> {
-        None
     }
 }

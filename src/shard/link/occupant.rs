@@ -1,11 +1,9 @@
 //! Who sits at a connection: a front-end's session, a page of the admin port, or the echo.
 
 use crate::admin::Admin;
-use crate::config::User;
 use crate::fanout::Outbox;
 use crate::model::event::Event;
 use crate::proto::{AnySession, CloseReason, Intake, Message, PeerInfo, Session, Violation};
-use std::sync::Arc;
 
 /// See the module's page.
 #[derive(Debug)]
@@ -54,9 +52,5 @@ impl Session for Occupant {
 
     fn http_error(&self, status: u16, reason: &str) -> (&'static str, Vec<u8>) {
         each!(self, session => session.http_error(status, reason))
-    }
-
-    fn user(&self) -> Option<&Arc<User>> {
-        each!(self, session => session.user())
     }
 }
