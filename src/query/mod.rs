@@ -8,8 +8,8 @@
 
 pub mod program;
 pub mod loose;
-// pub mod aggregate;
-// pub mod pipeline;
-// pub mod push;
+pub mod aggregate;
+pub mod pipeline;
+pub mod push;
 pub mod pull;
 pub mod dialect;

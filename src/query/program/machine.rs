@@ -165,16 +165,29 @@ fn object<'a>(items: &'a [Item], stack: &mut Scratch<'a>) -> Value<'a> {
             }
         }
     }
+    if !simple {
+        for (item, value) in valued.clone().zip(&stack[from..]) {
+            if let (Item::Named(name), false) = (item, matches!(value, Value::Missing)) {
+                put(&mut fields, Text::Borrowed(name), value.clone());
+            }
+        }
+        for (item, value) in valued.zip(stack.drain(from..)) {
+            if *item == Item::Override {
+                for (name, value) in value.fields().unwrap_or_default().iter() {
+                    put(&mut fields, name.clone(), value.clone());
+                }
+            }
+        }
+        let dropped = |name: &str| items.iter().any(|i| matches!(i, Item::Drop(d) if d == name));
+        fields.retain(|(name, _)| !dropped(name));
+        return Value::record(fields);
+    }
     for (item, value) in valued.zip(stack.drain(from..)) {
         if let Item::Named(name) = item
             && !matches!(value, Value::Missing)
         {
             put(&mut fields, Text::Borrowed(name), value);
         }
-    }
-    if !simple {
-        let dropped = |name: &str| items.iter().any(|i| matches!(i, Item::Drop(d) if d == name));
-        fields.retain(|(name, _)| !dropped(name));
     }
     Value::record(fields)
 }

@@ -105,6 +105,8 @@ pub enum Item {
     Spread,
     /// A field.
     Named(String),
+    /// The fields of a value, over what named items say.
+    Override,
     /// No such field; takes no value.
     Drop(String),
 }
@@ -146,6 +148,13 @@ impl Program {
     #[must_use]
     pub fn reads_record(&self) -> bool {
         self.reads_record
+    }
+
+    /// Whether a record can make it fail.
+    #[must_use]
+    pub fn can_fail(&self) -> bool {
+        let may = |op: &Op| matches!(op, Op::Call(..) | Op::Binary(Binary::Matches));
+        self.ops.iter().any(may)
     }
 
     /// Columns it reads.
