@@ -12,4 +12,5 @@ pub mod aggregate;
 pub mod pipeline;
 pub mod push;
 pub mod pull;
+pub mod place;
 pub mod dialect;

@@ -23,6 +23,8 @@ pub const OVERLAP_MAX: f64 = 10_000.0;
 /// A chain of operators.
 #[derive(Debug, Default)]
 pub struct Pipeline {
+    /// Its text.
+    pub text: String,
     /// The stream it reads, as written.
     pub source: String,
     /// Its operators in order.
@@ -213,6 +215,15 @@ pub enum Action {
     /// Puts a row out.
     Emit(Program),
 }
+
+/// Equal if they print the same.
+impl PartialEq for Pipeline {
+    fn eq(&self, other: &Self) -> bool {
+        self.print() == other.print()
+    }
+}
+
+impl Eq for Pipeline {}
 
 impl Pipeline {
     /// Whether it has an operator that orders all records, which a live query never ends.

@@ -68,7 +68,7 @@ pub enum Binary {
     Greater,
     /// `>=`
     GreaterOrEqual,
-    /// `in` an array value.
+    /// `in` an array value; any other value is one candidate.
     In,
     /// `contains`
     Contains,
@@ -114,9 +114,10 @@ impl Binary {
             Binary::LessOrEqual => order(Ordering::is_le),
             Binary::Greater => order(Ordering::is_gt),
             Binary::GreaterOrEqual => order(Ordering::is_ge),
-            Binary::In => {
-                Value::Bool(right.elements().is_some_and(|list| list.iter().any(|v| same(left, v))))
-            }
+            Binary::In => Value::Bool(match right.elements() {
+                Some(list) => list.iter().any(|v| same(left, v)),
+                None => same(left, right),
+            }),
             Binary::Contains => strings(|a, b| a.contains(b)),
             Binary::StartsWith => strings(|a, b| a.starts_with(b)),
             Binary::EndsWith => strings(|a, b| a.ends_with(b)),
