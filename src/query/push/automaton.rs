@@ -49,11 +49,9 @@ pub(super) fn step<'a>(
         take_step(&stages[0], operator, index, &mut own, &mut record, &mut rows, pass)?;
     }
     automata.list.insert(key.into(), own);
-    let columns = std::mem::take(&mut pass.columns);
     for row in rows {
         pass_on(stages, states, row, pass);
     }
-    pass.columns = columns;
     Ok(())
 }
 

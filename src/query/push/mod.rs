@@ -306,7 +306,10 @@ fn feed<'a>(
 fn pass_on<'b>(stages: &'b [Stage], states: &mut [State], row: Value<'b>, pass: &mut Pass<'_, 'b>) {
     let base = pass.base;
     pass.base = base + 1;
+    // The record under way is not done.
+    let columns = std::mem::take(&mut pass.columns);
     let result = feed(&stages[1..], &mut states[1..], row, pass);
+    pass.columns = columns;
     pass.base = base;
     if let Err(fault) = result {
         pass.fail(&fault);

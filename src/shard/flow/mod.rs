@@ -78,6 +78,7 @@ pub struct Flows {
     pub next_ms: Option<i64>,
     /// Flows that read their logs.
     behind: usize,
+    /// What is stored of them.
     pub checkpoints: Checkpoints,
 }
 

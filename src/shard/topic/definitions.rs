@@ -16,8 +16,9 @@ use crate::shard::core::Core;
 use crate::shard::mail::Origin;
 use std::sync::Arc;
 
-/// Entries of flows and of named constants.
+/// Entries of flows.
 pub const FLOW_FAMILY: u8 = 3;
+/// Entries of named constants.
 pub const LOOKUP_FAMILY: u8 = 4;
 /// The next number of a flow.
 pub const NEXT_FLOW_KEY: &[u8] = b"next_flow";

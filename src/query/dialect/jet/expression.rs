@@ -354,7 +354,7 @@ impl<'t> Reader<'t> {
                 self.expression()?;
                 self.lexer.expect("]")?;
                 self.program.op(Op::Index);
-            } else if self.lexer.is("=>") {
+            } else if self.lexer.is("=>") && self.scope.steps.is_empty() {
                 return Err(self.lexer.error("Lambdas are not supported"));
             } else {
                 return Ok(());
