@@ -167,8 +167,8 @@ fn holds(test: Test, value: &Value<'_>) -> bool {
     }
 }
 
-/// First all spreads, then named items, then drops, wherever they stand; an overridden key keeps its
-/// place.
+/// First all spreads, then named items, then drops, wherever they stand; an overridden key keeps
+/// its place.
 fn object<'a>(items: &'a [Item], stack: &mut Scratch<'a>) -> Value<'a> {
     let valued = items.iter().filter(|item| !matches!(item, Item::Drop(_)));
     let from = stack.len().saturating_sub(valued.clone().count());
