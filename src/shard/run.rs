@@ -13,7 +13,7 @@ use crate::shard::topic::changes::{CATALOG_TAG, Topics};
 use crate::shard::topic::owner::{Outcome, Owner};
 use crate::shard::{BoundPort, Shard};
 use crate::sys::net::{Epoll, Interest, Ready};
-use crate::sys::{clock, ring};
+use crate::sys::{clock, executor};
 use crate::wire::ws::deflate::DeflatePool;
 use std::io;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub fn spawn(
     cpu: Option<usize>,
     listeners: Vec<BoundPort>,
 ) -> io::Result<JoinHandle<()>> {
-    ring::spawn_executor(&format!("weir-{id}"), cpu, move || async move {
+    executor::spawn_executor(&format!("weir-{id}"), cpu, move || async move {
         match Shard::new(process, id, listeners) {
             Ok(shard) => shard.run().await,
             Err(error) => {
@@ -130,7 +130,7 @@ impl Shard {
             }
             let disk = &self.core.owner.disk;
             if disk.under_way() > 0 {
-                ring::run_pending().await;
+                executor::run_pending().await;
             }
             let disk = &self.core.owner.disk;
             if busy || disk.has_done() || self.core.owner.has_work() {
@@ -149,7 +149,7 @@ impl Shard {
         }
         self.step(Step::Ended);
         while self.core.owner.disk.under_way() > 0 {
-            ring::run_pending().await;
+            executor::run_pending().await;
         }
     }
 
@@ -180,7 +180,7 @@ impl Shard {
         self.step(Step::Wait);
         let mut busy = false;
         if disk_under_way {
-            ring::poll_readable(self.epoll.fd(), self.core.owner.disk.wake()).await;
+            executor::poll_readable(self.epoll.fd(), self.core.owner.disk.wake()).await;
         } else {
             let next = self.next_wake.min(self.next_tick);
             let wait = next.saturating_sub(self.core.now_ms).clamp(1, WAIT_MS_MAX);
@@ -393,7 +393,7 @@ impl Shard {
                 .broadcast(|| Mail::Changed { change: Change::Deleted(LOG_TOPIC), round: Some(0) });
             while self.core.post.is_delayed() {
                 self.core.deliver_post();
-                ring::run_pending().await;
+                executor::run_pending().await;
             }
         } else {
             let mailbox = &process.mailboxes[self.core.id as usize];

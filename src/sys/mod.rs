@@ -9,9 +9,9 @@
 #![expect(unsafe_code, reason = "this is where the system is called")]
 
 pub mod clock;
+pub mod executor;
 pub mod files;
 pub mod host;
 pub mod map;
 pub mod net;
 pub mod notify;
-pub mod ring;

@@ -8,7 +8,7 @@ use crate::broker::Peer;
 use crate::broker::queue::{Assignment, Queue};
 use crate::config::Config;
 use crate::config::effective::{Durability, QueueFull};
-use crate::log::disk::ring::RingDisk;
+use crate::log::disk::threads::ThreadDisk;
 use crate::log::disk::{Disk as _, Done, Tag};
 use crate::log::position::{Position, PositionFile};
 use crate::log::{self, Batch, Event, Partition, Pipe, Settings, SpaceState};
@@ -96,7 +96,7 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Owner {
     /// The files.
-    pub disk: RingDisk,
+    pub disk: ThreadDisk,
     topics: AHashMap<TopicId, Owned>,
     dirty: Vec<TopicId>,
     /// Queues that may have something to hand out.
@@ -137,7 +137,7 @@ impl Owner {
             Durability::Group => log::Durability::Group,
         };
         Self {
-            disk: RingDisk::default(),
+            disk: ThreadDisk::default(),
             topics: AHashMap::new(),
             dirty: Vec::new(),
             active_queues: Vec::new(),
@@ -597,7 +597,7 @@ impl Owned {
     fn position_saved(
         &mut self,
         topic: TopicId,
-        disk: &mut RingDisk,
+        disk: &mut ThreadDisk,
         done: &Done,
         outcome: &mut Outcome,
     ) {
@@ -613,7 +613,7 @@ impl Owned {
         }
     }
 
-    fn run_queue(&mut self, disk: &mut RingDisk, outcome: &mut Outcome) {
+    fn run_queue(&mut self, disk: &mut ThreadDisk, outcome: &mut Outcome) {
         let Store::Log(partition) = &self.store else { return };
         let Some(queued) = &mut self.queued else { return };
         outcome.skipped += queued.queue.skip_to(partition.start().min(partition.acknowledged()));

@@ -12,7 +12,7 @@
 use super::{Disk, Done, Entry, EntryKind, Extent, FileId, Fill, Map, Tag, Ticket};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::files;
-use crate::sys::ring::{self, RingFile, Wake};
+use crate::sys::executor::{self, RingFile, Wake};
 use ahash::AHashMap;
 use std::cell::{Cell, RefCell};
 use std::fs::{self, File, OpenOptions};
@@ -62,13 +62,13 @@ struct OpenFile {
 
 /// See the module's page. Lives inside an executor.
 #[derive(Debug, Default)]
-pub struct RingDisk {
+pub struct ThreadDisk {
     state: Rc<State>,
     files: AHashMap<FileId, OpenFile>,
     next: u64,
 }
 
-impl RingDisk {
+impl ThreadDisk {
     /// Operations that have not completed.
     #[must_use]
     pub fn under_way(&self) -> usize {
@@ -111,8 +111,8 @@ impl RingDisk {
     ) -> Ticket {
         let ticket = self.begin();
         let state = Rc::clone(&self.state);
-        ring::spawn(async move {
-            let result = ring::blocking(work).await;
+        executor::spawn(async move {
+            let result = executor::blocking(work).await;
             state.complete(ticket, tag, result);
         });
         ticket
@@ -173,7 +173,7 @@ fn fill_file(mut file: &File, bytes: u64, fill: Fill) -> io::Result<()> {
     Ok(())
 }
 
-impl Disk for RingDisk {
+impl Disk for ThreadDisk {
     fn list(&mut self, dir: &Path) -> io::Result<Vec<Entry>> {
         let mut list = Vec::new();
         for entry in fs::read_dir(dir)? {
@@ -217,7 +217,7 @@ impl Disk for RingDisk {
 
     fn close(&mut self, file: FileId) {
         let Some(open) = self.files.remove(&file) else { return };
-        ring::spawn(async move {
+        executor::spawn(async move {
             let ring = open.ring.borrow_mut().take();
             if let Some(ring) = ring {
                 ring.close().await;
@@ -252,7 +252,7 @@ impl Disk for RingDisk {
     fn sync(&mut self, tag: Tag, file: FileId) -> Ticket {
         let ticket = self.begin();
         let (state, found) = (Rc::clone(&self.state), self.file(file));
-        ring::spawn(async move {
+        executor::spawn(async move {
             let begun = monotonic_ns();
             let result = match found {
                 None => Err(io::ErrorKind::NotFound.into()),
