@@ -2,6 +2,7 @@
 
 use crate::broker::catalog::Change;
 use crate::log::disk::Disk;
+use crate::log::disk::threads::ThreadDisk;
 use crate::model::name::TopicName;
 use crate::model::topic::{LOG_TOPIC, Retention, Storage, Topic};
 use crate::proto::{CloseReason, Session};
@@ -27,8 +28,11 @@ const READY_MAX: usize = 1024;
 const MAILS_MAX: usize = 4096;
 /// Longest wait, so that the pulse shows life.
 const WAIT_MS_MAX: u64 = 1_000;
+/// Pause between looks at a mailbox while nobody is served yet.
+const POST_PAUSE: Duration = Duration::from_micros(200);
 /// Keys of the epoll set that are no connections.
 const BELL_KEY: u64 = u64::MAX;
+const DISK_KEY: u64 = u64::MAX - 1;
 const LISTENER_KEYS: u64 = u64::MAX - 64;
 
 /// Starts a shard on its own thread, pinned to `cpu` if given.
@@ -43,7 +47,7 @@ pub fn spawn(
 ) -> io::Result<JoinHandle<()>> {
     executor::spawn_executor(&format!("weir-{id}"), cpu, move || async move {
         match Shard::new(process, id, listeners) {
-            Ok(shard) => shard.run().await,
+            Ok(shard) => shard.run(),
             Err(error) => {
                 tracing::error!(%error, shard = id, "cannot start a shard");
                 std::process::exit(1);
@@ -54,7 +58,7 @@ pub fn spawn(
 
 impl Shard {
     fn new(process: Arc<Process>, id: u16, listeners: Vec<BoundPort>) -> io::Result<Self> {
-        let owner = Owner::new(&process.config, process.shards());
+        let owner = Owner::new(&process.config, process.shards(), ThreadDisk::new()?);
         let log_topic = Arc::new(Topic {
             id: LOG_TOPIC,
             name: TopicName::parse("_log").ok_or(io::ErrorKind::InvalidInput)?,
@@ -69,6 +73,7 @@ impl Shard {
         let ballast = crate::shard::topic::ballast::Ballast::new(&process.config);
         let epoll = Epoll::new(READY_MAX)?;
         epoll.add(process.mailboxes[id as usize].bell().fd(), BELL_KEY, Interest::Read)?;
+        epoll.add(owner.disk.bell().fd(), DISK_KEY, Interest::Read)?;
         let shard = Self {
             core: crate::shard::core::Core::new(id, process, log_topic, owner),
             conns: slab::Slab::new(),
@@ -108,9 +113,9 @@ impl Shard {
         Ok(shard)
     }
 
-    async fn run(mut self) {
+    fn run(mut self) {
         self.read_clock();
-        if let Err(error) = self.recover().await {
+        if let Err(error) = self.recover() {
             tracing::error!(%error, shard = self.core.id, "cannot read the data directory");
             std::process::exit(1);
         }
@@ -129,28 +134,21 @@ impl Shard {
                 break;
             }
             let disk = &self.core.owner.disk;
-            if disk.under_way() > 0 {
-                executor::run_pending().await;
-            }
-            let disk = &self.core.owner.disk;
             if busy || disk.has_done() || self.core.owner.has_work() {
                 quiet_since = clock::monotonic_ns();
                 continue;
             }
-            // While a sync is under way its worker may need this core: no spinning then.
+            // While a sync is under way its helper may need this core: no spinning then.
             if disk.under_way() == 0 && clock::monotonic_ns() < quiet_since + spin_ns {
                 std::hint::spin_loop();
                 continue;
             }
-            let disk_under_way = disk.under_way() > 0;
-            if self.wait(disk_under_way).await {
+            if self.wait() {
                 quiet_since = clock::monotonic_ns();
             }
         }
         self.step(Step::Ended);
-        while self.core.owner.disk.under_way() > 0 {
-            executor::run_pending().await;
-        }
+        self.core.owner.disk.settle();
     }
 
     fn has_stopped(&self) -> bool {
@@ -171,21 +169,16 @@ impl Shard {
     }
 
     /// Blocks until something may be done; whether something was.
-    async fn wait(&mut self, disk_under_way: bool) -> bool {
+    fn wait(&mut self) -> bool {
         let process = Arc::clone(&self.core.process);
         let mailbox = &process.mailboxes[self.core.id as usize];
         if self.core.post.is_delayed() || !mailbox.fall_asleep() {
             return false;
         }
         self.step(Step::Wait);
-        let mut busy = false;
-        if disk_under_way {
-            executor::poll_readable(self.epoll.fd(), self.core.owner.disk.wake()).await;
-        } else {
-            let next = self.next_wake.min(self.next_tick);
-            let wait = next.saturating_sub(self.core.now_ms).clamp(1, WAIT_MS_MAX);
-            busy = self.turn(Some(Duration::from_millis(wait)));
-        }
+        let next = self.next_wake.min(self.next_tick);
+        let wait = next.saturating_sub(self.core.now_ms).clamp(1, WAIT_MS_MAX);
+        let busy = self.turn(Some(Duration::from_millis(wait)));
         mailbox.wake_up();
         busy
     }
@@ -247,6 +240,9 @@ impl Shard {
     fn on_ready(&mut self, event: Ready) {
         if event.key == BELL_KEY {
             return self.core.process.mailboxes[self.core.id as usize].bell().silence();
+        }
+        if event.key == DISK_KEY {
+            return self.core.owner.disk.bell().silence();
         }
         if event.key >= LISTENER_KEYS {
             return self.accept((event.key - LISTENER_KEYS) as usize);
@@ -367,7 +363,7 @@ impl Shard {
     }
 
     /// Reads the catalog (shard 0) or waits for it, and opens what this shard owns.
-    async fn recover(&mut self) -> io::Result<()> {
+    fn recover(&mut self) -> io::Result<()> {
         let begun = clock::monotonic_ns();
         let process = Arc::clone(&self.core.process);
         if self.core.id == 0 {
@@ -393,7 +389,7 @@ impl Shard {
                 .broadcast(|| Mail::Changed { change: Change::Deleted(LOG_TOPIC), round: Some(0) });
             while self.core.post.is_delayed() {
                 self.core.deliver_post();
-                executor::run_pending().await;
+                std::thread::sleep(POST_PAUSE);
             }
         } else {
             let mailbox = &process.mailboxes[self.core.id as usize];
@@ -405,7 +401,7 @@ impl Shard {
                     }
                     Some(Mail::Stop) => self.stop(),
                     Some(_) => {}
-                    None => std::thread::sleep(Duration::from_micros(200)),
+                    None => std::thread::sleep(POST_PAUSE),
                 }
             }
         }
@@ -413,7 +409,7 @@ impl Shard {
         process.recovering.fetch_sub(1, Ordering::AcqRel);
         // Nobody is served before all is read: a topic of another shard would look empty.
         while process.recovering.load(Ordering::Acquire) > 0 {
-            std::thread::sleep(Duration::from_micros(200));
+            std::thread::sleep(POST_PAUSE);
         }
         Ok(())
     }

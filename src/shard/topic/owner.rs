@@ -131,13 +131,13 @@ pub(in crate::shard) fn refusal(why: log::Refusal) -> Refusal {
 impl Owner {
     /// An empty one.
     #[must_use]
-    pub fn new(config: &Config, shards: usize) -> Self {
+    pub fn new(config: &Config, shards: usize, disk: ThreadDisk) -> Self {
         let durability = match config.durability {
             Durability::Os => log::Durability::Os,
             Durability::Group => log::Durability::Group,
         };
         Self {
-            disk: ThreadDisk::default(),
+            disk,
             topics: AHashMap::new(),
             dirty: Vec::new(),
             active_queues: Vec::new(),
