@@ -127,25 +127,24 @@ impl Shard {
             }
         }
         let spin_ns = self.core.process.config.spin_us * 1000;
-        let mut quiet_since = 0;
+        let (mut quiet_since, mut sleep) = (0, false);
         loop {
-            let busy = self.turn(None);
+            let busy = if sleep { self.sleep() } else { self.turn(None) };
             if self.stop_at.is_some() && self.has_stopped() {
                 break;
             }
             let disk = &self.core.owner.disk;
-            if busy || disk.has_done() || self.core.owner.has_work() {
-                quiet_since = clock::monotonic_ns();
-                continue;
-            }
-            // While a sync is under way its helper may need this core: no spinning then.
-            if disk.under_way() == 0 && clock::monotonic_ns() < quiet_since + spin_ns {
-                std::hint::spin_loop();
-                continue;
-            }
-            if self.wait() {
+            let more = disk.has_done() || self.core.owner.has_work();
+            if busy || more {
                 quiet_since = clock::monotonic_ns();
             }
+            // While a sync is under way its helper may need this core: no spinning then, and what
+            // has come meanwhile ends the sleep at once.
+            sleep = !more
+                && match disk.under_way() {
+                    0 => !busy && clock::monotonic_ns() >= quiet_since + spin_ns,
+                    _ => !busy || self.has_nothing_left(),
+                };
         }
         self.step(Step::Ended);
         self.core.owner.disk.settle();
@@ -168,12 +167,22 @@ impl Shard {
         ns
     }
 
-    /// Blocks until something may be done; whether something was.
-    fn wait(&mut self) -> bool {
+    /// Whether the next turn has something to do only if something comes.
+    fn has_nothing_left(&self) -> bool {
+        self.catch_ups.is_empty()
+            && self.core.post.own.is_empty()
+            && self.touched.is_empty()
+            && self.resume.is_empty()
+            && self.broken.is_empty()
+            && self.dirty.is_empty()
+    }
+
+    /// A turn that blocks until something may be done; whether something was.
+    fn sleep(&mut self) -> bool {
         let process = Arc::clone(&self.core.process);
         let mailbox = &process.mailboxes[self.core.id as usize];
         if self.core.post.is_delayed() || !mailbox.fall_asleep() {
-            return false;
+            return self.turn(None);
         }
         self.step(Step::Wait);
         let next = self.next_wake.min(self.next_tick);
@@ -207,6 +216,13 @@ impl Shard {
         busy |= self.receive();
         self.step(Step::Match);
         self.match_turn(&mut outcome);
+        let limit_ns = self.core.process.config.spin_us * 1000;
+        self.core.owner.release_held(begun, limit_ns, self.ready.is_empty(), &mut outcome);
+        // Writes are complete when they are made: what they allow is not left to the next turn.
+        self.step(Step::Reap);
+        if self.reap(&mut outcome) {
+            self.on_outcome(&mut outcome);
+        }
         busy |= self.run_catch_ups();
         self.step(Step::Timers);
         self.run_timers();

@@ -52,6 +52,7 @@ pub struct ThreadDisk {
     slow: Helpers,
     bell: Arc<Bell>,
     tally: Tally,
+    last_sync_ns: u64,
 }
 
 impl ThreadDisk {
@@ -70,6 +71,7 @@ impl ThreadDisk {
             slow: Helpers::new("weir-files", 1, Arc::clone(&bell)),
             bell,
             tally: Tally::default(),
+            last_sync_ns: 0,
         })
     }
 
@@ -96,6 +98,12 @@ impl ThreadDisk {
     pub fn take_tally(&mut self) -> (u64, Vec<u64>) {
         let tally = std::mem::take(&mut self.tally);
         (tally.writes, tally.syncs)
+    }
+
+    /// How long the last sync took, in nanoseconds.
+    #[must_use]
+    pub fn last_sync_ns(&self) -> u64 {
+        self.last_sync_ns
     }
 
     /// Waits until nothing is under way, at the end of the shard.
@@ -264,8 +272,9 @@ impl Disk for ThreadDisk {
 
     fn poll(&mut self, done: &mut Vec<Done>) {
         done.append(&mut self.done);
-        let syncs = std::iter::from_fn(|| self.syncs.next_ended());
-        for ended in syncs.inspect(|it| self.tally.syncs.push(it.took_ns)) {
+        while let Some(ended) = self.syncs.next_ended() {
+            self.last_sync_ns = ended.took_ns;
+            self.tally.syncs.push(ended.took_ns);
             let tag = self.under_way.remove(&ended.number).expect("it was under way");
             done.push(Done { ticket: Ticket(ended.number), tag, result: ended.result });
         }

@@ -76,6 +76,10 @@ pub struct Partition {
     header_writes: u32,
     gate: Gate,
     commit: Option<Commit>,
+    /// Whether a commit that ends holds the next one for [`Self::release`].
+    gathers: bool,
+    /// No commit begins before so many bytes wait; 0: none is held.
+    hold_for: usize,
     ops: AHashMap<Ticket, Op>,
     health: Health,
     full: bool,
@@ -179,6 +183,25 @@ impl Partition {
         true
     }
 
+    /// From now on a commit that ends holds the next one until as much is added to what waits as it
+    /// acknowledged, or until [`Self::release`]: who was answered may be about to send as much
+    /// again.
+    pub fn gather(&mut self) {
+        self.gathers = true;
+    }
+
+    /// Whether a commit is held.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.hold_for > 0
+    }
+
+    /// Commits what waits, however little it is.
+    pub fn release(&mut self, disk: &mut dyn Disk, events: &mut Vec<Event>) {
+        self.hold_for = 0;
+        self.pump(disk, events);
+    }
+
     /// Tells how much space the disk has; `Ok` and `Low` end the refusals of a full disk.
     pub fn set_space(&mut self, space: SpaceState) {
         self.space = space;
@@ -188,7 +211,8 @@ impl Partition {
     /// Whether operations of this partition are under way or must still be made.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.ops.is_empty() && self.builder.is_empty() && self.waiting.is_empty()
+        let held = self.is_held() && !self.placed.is_empty();
+        self.ops.is_empty() && self.builder.is_empty() && self.waiting.is_empty() && !held
     }
 
     /// Bytes that may be appended before an acknowledgement is needed, about.
@@ -291,6 +315,8 @@ fn empty(dir: &Path, identity: u64, tag: Tag, settings: Settings) -> Partition {
         header_writes: 0,
         gate: Gate::Closed,
         commit: None,
+        gathers: false,
+        hold_for: 0,
         ops: AHashMap::new(),
         health: Health::Good,
         full: false,

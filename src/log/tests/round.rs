@@ -36,6 +36,35 @@ fn appended_is_read_over_many_segments() {
 }
 
 #[test]
+fn a_commit_waits_for_as_much_as_the_last_one_acknowledged_or_to_be_released() {
+    let (mut it, _) = Driver::open(MemoryDisk::new(1), small(Durability::Group)).expect("open");
+    while !it.log.is_held() {
+        it.append_many(&["a", "b", "c", "d"]).expect("append");
+        it.settle();
+    }
+    let before = it.log.acknowledged();
+    let quiet = |it: &mut Driver<MemoryDisk>, texts: &[&str]| {
+        it.append_many(texts).expect("append");
+        it.log.seal_turn(&mut it.disk, &mut it.events);
+        for _ in 0..50 {
+            let mut done = Vec::new();
+            it.disk.poll(&mut done);
+            for one in &done {
+                it.log.on_done(&mut it.disk, one, &mut it.events);
+            }
+        }
+        it.log.acknowledged() - before
+    };
+    assert_eq!(quiet(&mut it, &["e"]), 0);
+    assert!(it.log.is_held() && !it.log.is_idle());
+    assert_eq!(quiet(&mut it, &["f", "g", "h"]), 4);
+    assert_eq!(quiet(&mut it, &["i"]), 4);
+    it.log.release(&mut it.disk, &mut it.events);
+    it.settle();
+    assert_eq!(it.log.acknowledged(), before + 5);
+}
+
+#[test]
 fn every_body_comes_back_as_it_was() {
     let frame = |binary, bytes, context, event| Body::Frame { binary, bytes, context, event };
     let bodies = [

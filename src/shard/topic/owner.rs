@@ -25,6 +25,10 @@ use std::sync::Arc;
 /// Records that `_log` keeps in memory.
 const LOG_RECORDS_KEPT: usize = 1000;
 
+/// When a commit began to be held, before that is known: it ended in this turn, in the last one.
+const THIS_TURN: u64 = u64::MAX;
+const NEXT_TURN: u64 = u64::MAX - 1;
+
 /// Where a topic's records go.
 #[derive(Debug)]
 pub enum Store {
@@ -101,6 +105,8 @@ pub struct Owner {
     dirty: Vec<TopicId>,
     /// Queues that may have something to hand out.
     active_queues: Vec<TopicId>,
+    /// Topics whose next commit waits for more, and since when (monotonic ns).
+    held: Vec<(TopicId, u64)>,
     settings: Settings,
     data_dir: PathBuf,
     shards: usize,
@@ -141,6 +147,7 @@ impl Owner {
             topics: AHashMap::new(),
             dirty: Vec::new(),
             active_queues: Vec::new(),
+            held: Vec::new(),
             settings: Settings::new(durability),
             data_dir: config.data_dir.clone(),
             shards,
@@ -173,6 +180,7 @@ impl Owner {
                 let opened = Partition::open(&mut self.disk, &dir, identity, tag, self.settings)?;
                 let (mut partition, found) = opened;
                 partition.set_space(self.space);
+                partition.gather();
                 topic.shared.advance(partition.watermarks().appended(), last_time(&partition));
                 report = found;
                 Store::Log(Box::new(partition))
@@ -351,6 +359,9 @@ impl Owner {
             }
             if let Store::Log(partition) = &mut owned.store {
                 partition.on_done(&mut self.disk, &done, &mut self.events);
+                if partition.is_held() && self.held.iter().all(|(held, _)| *held != topic) {
+                    self.held.push((topic, THIS_TURN));
+                }
                 let records = owned.topic.retention.records.unwrap_or(self.retention.records);
                 if records > 0 {
                     let keep =
@@ -361,6 +372,27 @@ impl Owner {
             owned.conclude(&mut self.events, outcome);
             if owned.queued.is_some() {
                 self.active_queues.push(topic);
+            }
+        }
+    }
+
+    /// Lets commits begin that waited long enough for more: until nothing came for an eighth of what
+    /// a sync takes, `limit_ns` at most, and in no case for longer than half a sync. `quiet`:
+    /// nothing came in this turn. Counted from the turn after the answers of the last one were sent.
+    pub fn release_held(&mut self, now_ns: u64, limit_ns: u64, quiet: bool, out: &mut Outcome) {
+        let sync_ns = self.disk.last_sync_ns();
+        for (topic, since) in std::mem::take(&mut self.held) {
+            let Some(owned) = self.topics.get_mut(&topic) else { continue };
+            let Store::Log(partition) = &mut owned.store else { continue };
+            // In the turn in which it ended, the answers are not sent yet.
+            let since = if since == NEXT_TURN { now_ns } else { since.min(NEXT_TURN) };
+            let waited = now_ns.saturating_sub(since);
+            let long = if quiet { limit_ns.min(sync_ns / 8) } else { sync_ns / 2 };
+            if partition.is_held() && waited <= long {
+                self.held.push((topic, since));
+            } else if partition.is_held() {
+                partition.release(&mut self.disk, &mut self.events);
+                owned.conclude(&mut self.events, out);
             }
         }
     }
@@ -431,7 +463,7 @@ impl Owner {
     /// Whether appends or queues still have something to do before the turn ends.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.dirty.is_empty() || !self.active_queues.is_empty()
+        !self.dirty.is_empty() || !self.active_queues.is_empty() || !self.held.is_empty()
     }
 
     /// Every second: retention, space, unacknowledged messages.
