@@ -35,6 +35,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Runs the appliance until it is stopped.
 pub fn serve(config: Config, options: ServeOptions) -> ExitCode {
     let started_ns = clock::monotonic_ns();
+    host::keep_pages_small();
     // The first executor would pay for it otherwise, and with it the time to listening.
     executor::register_barrier();
     abort_on_panic();
