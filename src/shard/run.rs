@@ -248,7 +248,8 @@ impl Shard {
             }
             self.topics = Some(topics);
         }
-        self.core.owner.reap(&mut done, outcome);
+        let now = self.core.now;
+        self.core.owner.reap(&mut done, now, outcome);
         self.done = done;
         true
     }
@@ -436,6 +437,7 @@ impl Shard {
             return Ok(());
         }
         let report = self.core.owner.open(topic)?;
+        self.core.owner.retain(topic.id, self.core.now);
         let metrics = self.core.metrics();
         metrics.recovered_records.add(report.records);
         metrics.recovered_cut_bytes.add(report.cut_bytes);

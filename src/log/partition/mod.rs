@@ -38,6 +38,7 @@ mod state;
 pub use pipe::Pipe;
 pub use retain::Retention;
 
+use retain::Tail;
 use state::{Commit, Gate, Health, Op, Piece, Placed, Segment, Spare, Stage};
 
 /// Offsets that an append got.
@@ -90,7 +91,10 @@ pub struct Partition {
     /// Segments that are to be unlinked, the oldest first.
     removals: VecDeque<PathBuf>,
     removing: bool,
+    /// The oldest segments make room for the next.
+    trims: bool,
     start: Offset,
+    tail: Option<Tail>,
     /// What was found when opening ends here; it is void in no case.
     recovered_end: Offset,
     /// A sync of it failed: it is not served as durable.
@@ -326,6 +330,8 @@ fn empty(dir: &Path, identity: u64, tag: Tag, settings: Settings) -> Partition {
         removals: VecDeque::new(),
         removing: false,
         start: 0,
+        tail: None,
+        trims: false,
         recovered_end: 0,
         recovery_failed: false,
         view: PartitionView::new(0, 0, 0),

@@ -7,7 +7,7 @@
 use crate::broker::Peer;
 use crate::broker::queue::{Assignment, Queue};
 use crate::config::Config;
-use crate::config::effective::{Durability, QueueFull};
+use crate::config::effective::{Durability, OnFull, QueueFull};
 use crate::log::disk::threads::ThreadDisk;
 use crate::log::disk::{Disk as _, Done, Tag};
 use crate::log::position::{Position, PositionFile};
@@ -181,6 +181,9 @@ impl Owner {
                 let (mut partition, found) = opened;
                 partition.set_space(self.space);
                 partition.gather();
+                if self.retention.on_full == OnFull::Trim {
+                    partition.trim_when_full();
+                }
                 topic.shared.advance(partition.watermarks().appended(), last_time(&partition));
                 report = found;
                 Store::Log(Box::new(partition))
@@ -348,7 +351,7 @@ impl Owner {
     }
 
     /// Takes completions of the disk.
-    pub fn reap(&mut self, done: &mut Vec<Done>, outcome: &mut Outcome) {
+    pub fn reap(&mut self, done: &mut Vec<Done>, now: i64, outcome: &mut Outcome) {
         for done in done.drain(..) {
             let topic = done.tag.0 / 2;
             let Some(owned) = self.topics.get_mut(&topic) else { continue };
@@ -362,12 +365,8 @@ impl Owner {
                 if partition.is_held() && self.held.iter().all(|(held, _)| *held != topic) {
                     self.held.push((topic, THIS_TURN));
                 }
-                let records = owned.topic.retention.records.unwrap_or(self.retention.records);
-                if records > 0 {
-                    let keep =
-                        log::partition::Retention { records: Some(records), ..Default::default() };
-                    partition.retain(&mut self.disk, &keep, 0);
-                }
+                let keep = keeps(&owned.topic, self.retention);
+                partition.retain(&mut self.disk, &keep, now);
             }
             owned.conclude(&mut self.events, outcome);
             if owned.queued.is_some() {
@@ -473,17 +472,7 @@ impl Owner {
         for id in ids {
             let Some(owned) = self.topics.get_mut(&id) else { continue };
             if let Store::Log(partition) = &mut owned.store {
-                let own = owned.topic.retention;
-                let pick =
-                    |own: Option<u64>, default: u64| own.or(Some(default)).filter(|n| *n > 0);
-                let keep = log::partition::Retention {
-                    records: pick(own.records, defaults.records),
-                    bytes: pick(own.bytes, defaults.bytes),
-                    age_ns: pick(own.age_ms, defaults.age_s * 1000).map(|ms| ms as i64 * 1_000_000),
-                };
-                if keep != log::partition::Retention::default() {
-                    partition.retain(&mut self.disk, &keep, now);
-                }
+                partition.retain(&mut self.disk, &keeps(&owned.topic, defaults), now);
             }
             if let Some(queued) = &mut owned.queued
                 && queued.queue.expire(now_ms)
@@ -493,17 +482,22 @@ impl Owner {
         }
     }
 
-    /// Tells all logs how much space there is; `trim`: the oldest segments make room.
-    pub fn set_space(&mut self, space: SpaceState, trim: bool) {
-        if space == SpaceState::Critical && trim {
-            let stores = self.topics.values_mut().filter_map(|owned| match &mut owned.store {
-                Store::Log(partition) => Some(partition),
-                Store::Pipe(_) => None,
-            });
-            if let Some(largest) = stores.max_by_key(|p| p.file_bytes()) {
-                largest.trim_oldest_segment(&mut self.disk);
-            }
+    /// Applies a topic's retention as of now, before somebody begins to read it.
+    pub fn retain(&mut self, topic: TopicId, now: i64) {
+        if let Some(owned) = self.topics.get_mut(&topic)
+            && let Store::Log(partition) = &mut owned.store
+        {
+            partition.retain(&mut self.disk, &keeps(&owned.topic, self.retention), now);
         }
+    }
+
+    /// Tells all logs how much space there is, and how many bytes are missing until it is enough.
+    /// Where the oldest segments make room, so many of them go at once, and writes are refused only
+    /// if none is left that may. Gives whether they are refused.
+    pub fn set_space(&mut self, space: SpaceState, missing: u64) -> bool {
+        let trims = self.retention.on_full == OnFull::Trim;
+        let critical = space == SpaceState::Critical;
+        let space = if critical && trims && self.trim(missing) { SpaceState::Low } else { space };
         if space != self.space || space != SpaceState::Critical {
             self.space = space;
             for owned in self.topics.values_mut() {
@@ -512,6 +506,21 @@ impl Owner {
                 }
             }
         }
+        space == SpaceState::Critical
+    }
+
+    /// Gives up the oldest segments of the largest logs; whether any is gone or on its way out.
+    fn trim(&mut self, missing: u64) -> bool {
+        let mut gone = 0;
+        while gone < missing {
+            let logs = self.topics.values_mut().filter_map(|owned| match &mut owned.store {
+                Store::Log(partition) if partition.may_trim() => Some(partition),
+                _ => None,
+            });
+            let Some(largest) = logs.max_by_key(|log| log.file_bytes()) else { break };
+            gone += largest.trim_oldest_segment(&mut self.disk);
+        }
+        gone > 0
     }
 
     /// Bytes of log files.
@@ -547,6 +556,20 @@ impl Owner {
                 let _ = queued.file.save(&mut self.disk, &Position { next, outstanding });
             }
         }
+    }
+}
+
+/// What a topic keeps: its own bounds, else the configured ones; 0 is none.
+fn keeps(
+    topic: &Topic,
+    defaults: crate::config::effective::RetentionDefaults,
+) -> log::partition::Retention {
+    let own = topic.retention;
+    let pick = |own: Option<u64>, default: u64| own.or(Some(default)).filter(|n| *n > 0);
+    log::partition::Retention {
+        records: pick(own.records, defaults.records),
+        bytes: pick(own.bytes, defaults.bytes),
+        age_ns: pick(own.age_ms, defaults.age_s * 1000).map(|ms| ms as i64 * 1_000_000),
     }
 }
 
