@@ -102,7 +102,7 @@ impl MeshApi {
         match codec::envelope(text) {
             Ok(envelope) => {
                 let origin = Origin::Socket(Cow::Borrowed(envelope.id));
-                self.request(&envelope.method, envelope.params, origin, intake, out);
+                self.request(&envelope.method, &envelope.params, origin, intake, out);
             }
             Err((what, id)) => {
                 let outcome = Err(invalid(what));
@@ -115,7 +115,7 @@ impl MeshApi {
     pub(super) fn request(
         &mut self,
         method: &str,
-        params: Sent<'_>,
+        params: &Sent<'_>,
         origin: Origin<'_>,
         intake: &mut dyn Intake,
         out: &mut Outbox<'_>,
@@ -259,7 +259,7 @@ impl MeshApi {
             let origin = Origin::Item(index);
             match codec::envelope(item.text) {
                 Ok(inner) if matches!(&*inner.method, "mesh.send" | "mesh.publish") => {
-                    self.request(&inner.method, inner.params, origin, intake, out);
+                    self.request(&inner.method, &inner.params, origin, intake, out);
                 }
                 _ => {
                     let fault = invalid("neither mesh.send nor mesh.publish");

@@ -45,11 +45,14 @@ pub fn envelope(text: &[u8]) -> Result<Envelope<'_>, EnvelopeFault<'_>> {
         while let Some(key) = scanner.next_key(first)? {
             first = false;
             if key == b"p" {
-                params = if scanner.peek()? == Kind::Object {
-                    Sent::Object(scan_params(&mut scanner)?)
+                if scanner.peek()? == Kind::Object {
+                    params = Sent::Object(Params::default());
+                    if let Sent::Object(found) = &mut params {
+                        scan_params(&mut scanner, found)?;
+                    }
                 } else {
-                    Sent::Other(Some(scanner.value()?))
-                };
+                    params = Sent::Other(Some(scanner.value()?));
+                }
                 continue;
             }
             let value = scanner.value()?;
@@ -111,11 +114,16 @@ pub fn params(sent: Sent<'_>) -> Option<Params<'_>> {
         },
         _ => return None,
     };
-    scan_params(&mut Scanner::new(object)).ok()
+    let mut found = Params::default();
+    scan_params(&mut Scanner::new(object), &mut found).ok()?;
+    Some(found)
 }
 
-fn scan_params<'a>(scanner: &mut Scanner<'a>) -> Result<Params<'a>, json::JsonError> {
-    let mut found = Params::default();
+/// Found where they will be used: they are too large to be handed up step by step.
+fn scan_params<'a>(
+    scanner: &mut Scanner<'a>,
+    found: &mut Params<'a>,
+) -> Result<(), json::JsonError> {
     scanner.enter_object()?;
     let mut first = true;
     while let Some(key) = scanner.next_key(first)? {
@@ -134,7 +142,7 @@ fn scan_params<'a>(scanner: &mut Scanner<'a>) -> Result<Params<'a>, json::JsonEr
         };
         *slot = Some(value);
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Appends `"E":null,"r":<r>` or `"E":{..}`.
@@ -167,6 +175,11 @@ pub fn reply(outcome: &Result<Vec<u8>, Fault>, id: Option<&[u8]>) -> Vec<u8> {
 /// The reply to a publish: `s` outboxes took it, `f` did not.
 pub fn write_published(sent: u64, failed: u64, id: &[u8], out: &mut Vec<u8>) {
     let mut number = itoa::Buffer::new();
+    if (sent, failed) == (1, 0) {
+        out.extend_from_slice(b"{\"E\":null,\"r\":{\"s\":1,\"f\":0},\"i\":");
+        out.extend_from_slice(id);
+        return out.push(b'}');
+    }
     out.extend_from_slice(b"{\"E\":null,\"r\":{\"s\":");
     out.extend_from_slice(number.format(sent).as_bytes());
     out.extend_from_slice(b",\"f\":");
