@@ -11,8 +11,6 @@ use std::borrow::Cow;
 pub struct Envelope<'a> {
     /// Method.
     pub method: Cow<'a, str>,
-    /// Parameters.
-    pub params: Sent<'a>,
     /// Request id as sent; `null` if absent.
     pub id: &'a [u8],
 }
@@ -29,29 +27,32 @@ pub enum Sent<'a> {
 /// A fault of the envelope, and the id if one could be read.
 pub type EnvelopeFault<'a> = (&'static str, &'a [u8]);
 
-/// Reads an envelope.
+/// Reads an envelope; its parameters are put where they will be used.
 ///
 /// # Errors
 /// Not JSON, not an object, `m` missing or not a string.
-pub fn envelope(text: &[u8]) -> Result<Envelope<'_>, EnvelopeFault<'_>> {
+pub fn envelope<'a>(
+    text: &'a [u8],
+    params: &mut Sent<'a>,
+) -> Result<Envelope<'a>, EnvelopeFault<'a>> {
     let mut scanner = Scanner::new(text);
     if scanner.enter_object().is_err() {
         return Err(("not a JSON object", b"null"));
     }
     let (mut method, mut i, mut id) = (None, None, None);
-    let mut params = Sent::Other(None);
+    *params = Sent::Other(None);
     let mut first = true;
     let mut scan = || -> Result<(), json::JsonError> {
         while let Some(key) = scanner.next_key(first)? {
             first = false;
             if key == b"p" {
                 if scanner.peek()? == Kind::Object {
-                    params = Sent::Object(Params::default());
-                    if let Sent::Object(found) = &mut params {
+                    *params = Sent::Object(Params::default());
+                    if let Sent::Object(found) = params {
                         scan_params(&mut scanner, found)?;
                     }
                 } else {
-                    params = Sent::Other(Some(scanner.value()?));
+                    *params = Sent::Other(Some(scanner.value()?));
                 }
                 continue;
             }
@@ -69,8 +70,12 @@ pub fn envelope(text: &[u8]) -> Result<Envelope<'_>, EnvelopeFault<'_>> {
         return Err(("not JSON", b"null"));
     }
     let id = i.or(id).unwrap_or(b"null");
-    match method.and_then(|m: Value<'_>| m.as_text()) {
-        Some(method) => Ok(Envelope { method, params, id }),
+    let method: Option<Value<'_>> = method;
+    if method.is_some_and(|m| m.text == b"\"mesh.publish\"") {
+        return Ok(Envelope { method: Cow::Borrowed("mesh.publish"), id });
+    }
+    match method.and_then(|m| m.as_text()) {
+        Some(method) => Ok(Envelope { method, id }),
         None => Err(("m is missing or not a string", id)),
     }
 }
@@ -256,11 +261,14 @@ mod tests {
 
     #[test]
     fn envelopes_keep_their_id() {
-        let good = envelope(br#"{"m":"a.b","p":[{"c":1}],"i":12345678901234567890}"#).unwrap();
+        let mut sent = Sent::Other(None);
+        let text = br#"{"m":"a.b","p":[{"c":1}],"i":12345678901234567890}"#;
+        let good = envelope(text, &mut sent).unwrap();
         assert_eq!((&*good.method, good.id), ("a.b", &b"12345678901234567890"[..]));
-        assert_eq!(params(good.params).unwrap().c.unwrap().text, b"1");
-        assert_eq!(envelope(br#"{"m":"x","id":"q"}"#).unwrap().id, b"\"q\"");
-        assert_eq!(envelope(br#"{"m":"x"}"#).unwrap().id, b"null");
+        assert_eq!(params(sent).unwrap().c.unwrap().text, b"1");
+        assert_eq!(envelope(br#"{"m":"x","id":"q"}"#, &mut sent).unwrap().id, b"\"q\"");
+        assert!(matches!(sent, Sent::Other(None)), "nothing stays of the last one");
+        assert_eq!(envelope(br#"{"m":"x"}"#, &mut sent).unwrap().id, b"null");
         for (text, id) in [
             ("nope", "null"),
             ("[]", "null"),
@@ -269,7 +277,11 @@ mod tests {
             ("{\"i\":5", "null"),
             ("{\"m\":\"x\"} 1", "null"),
         ] {
-            assert_eq!(envelope(text.as_bytes()).unwrap_err().1, id.as_bytes(), "{text}");
+            assert_eq!(
+                envelope(text.as_bytes(), &mut sent).unwrap_err().1,
+                id.as_bytes(),
+                "{text}"
+            );
         }
     }
 
