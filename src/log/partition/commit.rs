@@ -9,8 +9,8 @@
 //! succeeded on every file it touched.
 //!
 //! Cost for one sender with 64 inserts under way: 64 records for each sync instead of 33, the
-//! median down from 2.0 to 1.5 times a bare sync. Where senders are far away a group waits an eighth
-//! of a sync longer, `spin_us` at most; half a sync at most where others keep sending.
+//! median down from 2.0 to 1.5 times a bare sync. Where senders are far away a group waits an
+//! eighth of a sync longer, `spin_us` at most; half a sync at most where others keep sending.
 
 use std::io::ErrorKind;
 
