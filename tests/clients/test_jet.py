@@ -52,7 +52,7 @@ def a_flow_and_a_query_give_the_same(pipeline):
                 eq(jet.insert("s", RECORDS[begin:begin + 9])["success"], True)
         good(server, "flush s")
         asked = query(server, f"s | {pipeline}")
-        eq(asked["scanned"], 60)
+        eq(asked["scanned"], 7 if pipeline == "take 7" else 60)
         assert asked["rows"], "something came out"
         eq(query(server, "t")["rows"], asked["rows"])
 
