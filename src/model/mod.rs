@@ -9,3 +9,4 @@ pub mod record;
 pub mod refusal;
 pub mod time;
 pub mod topic;
+pub mod value;

@@ -14,7 +14,8 @@ pub fn iso_ms(time: TimeNs) -> String {
 }
 
 /// Year, month and day of a count of days since 1970-01-01 (proleptic Gregorian).
-fn civil(days: i64) -> (i64, i64, i64) {
+#[must_use]
+pub fn civil(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let day_of_era = z.rem_euclid(146_097);

@@ -1,4 +1,16 @@
-//! Queries: text to statements, and (with the pipeline language) to a program that is evaluated.
+//! Queries: text to a flat program, and what evaluates it.
+//!
+//! [`dialect`] turns the text of a language into the one representation: expressions are
+//! [`program`]s of a stack machine, a query is a [`pipeline`] of operators over records. Where
+//! languages differ (null against missing, what is true, how numbers divide) they use operators of
+//! their own: [`loose`] are those of JavaScript, which JET follows. Two drivers run a pipeline:
+//! [`push`] over records as they arrive, [`pull`] over retained ones on a query worker.
 
+pub mod program;
+pub mod loose;
+// pub mod aggregate;
+// pub mod pipeline;
+// pub mod push;
+pub mod pull;
 pub mod dialect;
 pub mod strict;

@@ -1,0 +1,187 @@
+//! Runs a program over one record.
+
+use super::{Fault, Item, Lookups, Op, Program, Test};
+use crate::model::value::{Fields, Text, Value, same};
+use crate::query::loose;
+
+/// What an evaluation may ask of the world; the same for all records of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// Milliseconds since 1970.
+    pub now_ms: i64,
+    /// Named constants.
+    pub lookups: &'a Lookups,
+}
+
+/// What a program reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Env<'e, 'a> {
+    /// The record.
+    pub record: &'e Value<'a>,
+    /// Its fields that the programs of a stage name.
+    pub columns: &'e [Value<'a>],
+    /// What the operator puts there.
+    pub slots: &'e [Value<'a>],
+    /// The rest.
+    pub world: &'e World<'a>,
+}
+
+/// The stack of an evaluation, kept from one to the next.
+pub type Scratch<'a> = Vec<Value<'a>>;
+
+/// Runs `program` and gives its value.
+///
+/// # Errors
+/// The text of an operator that could not be carried out.
+pub fn evaluate<'a>(
+    program: &'a Program,
+    env: &Env<'_, 'a>,
+    stack: &mut Scratch<'a>,
+) -> Result<Value<'a>, Fault> {
+    // Most programs of filters and aggregates are this short.
+    match program.ops.as_slice() {
+        [Op::Column(n)] => return Ok(env.columns.get(*n as usize).cloned().unwrap_or_default()),
+        [Op::Constant(n)] => return Ok(program.constant(*n).by_ref()),
+        _ => {}
+    }
+    stack.clear();
+    let mut at = 0;
+    while let Some(op) = program.ops.get(at) {
+        at += 1;
+        match *op {
+            Op::Constant(n) => stack.push(program.constant(n).by_ref()),
+            Op::Record => stack.push(env.record.clone()),
+            Op::Column(n) => stack.push(env.columns.get(n as usize).cloned().unwrap_or_default()),
+            Op::Slot(n) => stack.push(env.slots.get(n as usize).cloned().unwrap_or_default()),
+            Op::Lookup(n) => {
+                let found = match program.constant(n) {
+                    Value::String(name) => env.world.lookups.get(&**name).map(Value::by_ref),
+                    _ => None,
+                };
+                stack.push(found.unwrap_or_default());
+            }
+            Op::Jump(to) => at = to as usize,
+            Op::KeepIf(test, to) => {
+                if stack.last().is_some_and(|value| holds(test, value)) {
+                    at = to as usize;
+                } else {
+                    stack.pop();
+                }
+            }
+            Op::If(test, to) => {
+                if stack.pop().is_some_and(|value| holds(test, &value)) {
+                    at = to as usize;
+                }
+            }
+            _ => operate(program, *op, env, stack)?,
+        }
+    }
+    Ok(stack.pop().unwrap_or_default())
+}
+
+fn operate<'a>(
+    program: &'a Program,
+    op: Op,
+    env: &Env<'_, 'a>,
+    stack: &mut Scratch<'a>,
+) -> Result<(), Fault> {
+    let value = match op {
+        Op::Binary(op) => {
+            let right = stack.pop().unwrap_or_default();
+            let left = stack.pop().unwrap_or_default();
+            op.apply(&left, &right)?
+        }
+        Op::Unary(op) => {
+            let value = stack.pop().unwrap_or_default();
+            op.apply(&value)
+        }
+        Op::Member(name) => {
+            let value = stack.pop().unwrap_or_default();
+            match program.constant(name) {
+                Value::String(name) => loose::member(&value, name),
+                _ => Value::Missing,
+            }
+        }
+        Op::Index => {
+            let index = stack.pop().unwrap_or_default();
+            let value = stack.pop().unwrap_or_default();
+            loose::index(&value, &index)
+        }
+        Op::Call(function, count) => {
+            let from = stack.len().saturating_sub(count as usize);
+            let value = (function.run)(&mut stack[from..], env.world)?;
+            stack.truncate(from);
+            value
+        }
+        Op::Matches(pattern) => {
+            let value = stack.pop().unwrap_or_default();
+            let pattern = program.patterns.get(pattern as usize);
+            let text = loose::to_text(&value);
+            Value::Bool(value.is_some() && pattern.is_some_and(|p| p.is_match(&text)))
+        }
+        Op::List(count) => {
+            let from = stack.len().saturating_sub(count as usize);
+            Value::list(stack.drain(from..).collect())
+        }
+        Op::OneOf(count) => {
+            let from = stack.len().saturating_sub(count as usize + 1);
+            let found = stack.get(from..).and_then(<[_]>::split_first);
+            let found = found.is_some_and(|(value, list)| list.iter().any(|v| same(value, v)));
+            stack.truncate(from);
+            Value::Bool(found)
+        }
+        Op::Object(shape) => {
+            let items = program.shapes.get(shape as usize).map_or(&[][..], Vec::as_slice);
+            object(items, stack)
+        }
+        _ => Value::Missing,
+    };
+    stack.push(value);
+    Ok(())
+}
+
+fn holds(test: Test, value: &Value<'_>) -> bool {
+    match test {
+        Test::Falsy => !loose::truthy(value),
+        Test::Truthy => loose::truthy(value),
+        Test::Defined => !matches!(value, Value::Missing),
+        Test::Something => value.is_some(),
+    }
+}
+
+/// First all spreads, then named items, then drops, wherever they stand; an overridden key keeps its
+/// place.
+fn object<'a>(items: &'a [Item], stack: &mut Scratch<'a>) -> Value<'a> {
+    let valued = items.iter().filter(|item| !matches!(item, Item::Drop(_)));
+    let from = stack.len().saturating_sub(valued.clone().count());
+    let mut fields: Fields<'a> = Vec::with_capacity(items.len());
+    let simple = items.iter().all(|item| matches!(item, Item::Named(_)));
+    if !simple {
+        for (item, value) in valued.clone().zip(&stack[from..]) {
+            if *item == Item::Spread {
+                for (name, value) in value.fields().unwrap_or_default().iter() {
+                    put(&mut fields, name.clone(), value.clone());
+                }
+            }
+        }
+    }
+    for (item, value) in valued.zip(stack.drain(from..)) {
+        if let Item::Named(name) = item
+            && !matches!(value, Value::Missing)
+        {
+            put(&mut fields, Text::Borrowed(name), value);
+        }
+    }
+    if !simple {
+        let dropped = |name: &str| items.iter().any(|i| matches!(i, Item::Drop(d) if d == name));
+        fields.retain(|(name, _)| !dropped(name));
+    }
+    Value::record(fields)
+}
+
+fn put<'a>(fields: &mut Fields<'a>, name: Text<'a>, value: Value<'a>) {
+    match fields.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, old)) => *old = value,
+        None => fields.push((name, value)),
+    }
+}

@@ -1,0 +1,92 @@
+//! One-shot queries: a job runs on a query worker, never on a shard, over snapshots of topics.
+//!
+//! Method: a session hands a [`Job`] to its shard; a worker thread runs it and asks the appliance
+//! through [`Bench`]. What it emits goes to the session as events; [`Bench::emit`] waits while the
+//! client does not read, and fails once it has gone. Cost: a scan decodes records in place from the
+//! mapped log, chunk by chunk; what is held is bounded by the chunk and by the query's own state.
+
+use super::program::{Fault, Lookups};
+use crate::model::name::TopicName;
+use crate::model::record::{Offset, Record, TimeNs};
+use crate::model::topic::Topic;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Why a query must end before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// The client has gone, or the appliance stops.
+    Cancelled,
+    /// Its time is over.
+    TimedOut,
+}
+
+/// What a query says to its session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// It compiled and starts.
+    Started,
+    /// Its text is wrong; what, is written in the form that job and session agree on.
+    Invalid(Vec<u8>),
+    /// Part of the result.
+    Bytes(Vec<u8>),
+    /// It failed while running, for this reason.
+    Failed(String),
+    /// It ended; what job and session agree on.
+    Finished(Vec<u8>),
+}
+
+/// The retained records of a topic as of one moment, oldest first.
+pub trait Records {
+    /// Visits the next records; `false` when there are no more. The visitor may break off: what it
+    /// was not shown is visited next.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    fn next_chunk(
+        &mut self,
+        visit: &mut dyn FnMut(Offset, &Record<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, Fault>;
+}
+
+/// What a running query may ask of the appliance.
+pub trait Bench {
+    /// The topic of that name.
+    fn topic(&mut self, name: &TopicName) -> Option<Arc<Topic>>;
+    /// Whether a database of that name exists.
+    fn has_database(&mut self, database: &str) -> bool;
+    /// A snapshot of a topic.
+    ///
+    /// # Errors
+    /// The topic is gone, or the shard that owns it does not answer.
+    fn open(&mut self, topic: &Arc<Topic>) -> Result<Box<dyn Records>, Fault>;
+    /// Names of the top-level fields of the topic's records, in the order they were first seen.
+    ///
+    /// # Errors
+    /// As [`Bench::open`].
+    fn observed_fields(&mut self, topic: &Arc<Topic>) -> Result<Arc<[String]>, Fault>;
+    /// Named constants.
+    fn lookups(&mut self) -> Arc<Lookups>;
+    /// When the query began.
+    fn now(&self) -> TimeNs;
+    /// Where queries may read and write files, if anywhere.
+    fn files_dir(&self) -> Option<&Path>;
+    /// Hands output to the session; waits while its client does not read.
+    ///
+    /// # Errors
+    /// Nobody waits for it any more, or its time is over.
+    fn emit(&mut self, output: Output) -> Result<(), Stopped>;
+    /// Whether to go on; asked at least every few milliseconds.
+    ///
+    /// # Errors
+    /// It must end.
+    fn check(&mut self) -> Result<(), Stopped>;
+}
+
+/// A query that was asked and not yet compiled.
+pub trait Job: Send {
+    /// Compiles and runs it. Every way out emits [`Output::Invalid`], [`Output::Failed`] or
+    /// [`Output::Finished`] last, unless it was [`Stopped::Cancelled`].
+    fn run(self: Box<Self>, bench: &mut dyn Bench);
+}
