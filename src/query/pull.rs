@@ -12,6 +12,7 @@ use crate::model::topic::Topic;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why a query must end before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,8 @@ pub trait Bench {
     fn lookups(&mut self) -> Arc<Lookups>;
     /// When the query began.
     fn now(&self) -> TimeNs;
+    /// Time since the query began.
+    fn elapsed(&self) -> Duration;
     /// Where queries may read and write files, if anywhere.
     fn files_dir(&self) -> Option<&Path>;
     /// Hands output to the session; waits while its client does not read.
