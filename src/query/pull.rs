@@ -14,6 +14,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Stack of a query worker: what RQL nests is evaluated by recursion, up to a depth that fits.
+pub const STACK_BYTES: usize = 32 << 20;
+
 /// Why a query must end before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {

@@ -4,6 +4,7 @@
 //! makes a plan that [`crate::query::strict`] runs. A fault of syntax is told alone; all others
 //! together, in the order of the text.
 
+mod alike;
 pub mod ast;
 pub mod bind;
 pub mod lex;

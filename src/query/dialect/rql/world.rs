@@ -2,8 +2,9 @@
 
 use crate::model::name::TopicName;
 use crate::model::topic::Topic;
-use crate::query::strict::files::{FileError, FileSource};
-use crate::query::strict::types::{Shape, Type};
+use crate::query::pull::Bench;
+use crate::query::strict::files::{FileError, FileSource, look};
+use crate::query::strict::types::{Name, Shape, Type};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,4 +37,40 @@ pub trait World {
     /// # Errors
     /// It may not or cannot be read.
     fn file(&mut self, location: &str, source: &mut FileSource) -> Result<Type, FileError>;
+}
+
+/// The appliance as the user of a query sees it.
+pub struct Appliance<'a> {
+    /// The appliance.
+    pub bench: &'a mut dyn Bench,
+    /// Whether the user may touch the topic of this short name.
+    pub may_touch: &'a dyn Fn(&str) -> bool,
+}
+
+impl World for Appliance<'_> {
+    fn topic(&mut self, name: &TopicName) -> Option<Found> {
+        if !(self.may_touch)(name.short()) {
+            return None;
+        }
+        let topic = self.bench.topic(name)?;
+        let names = self.bench.observed_fields(&topic).ok()?;
+        let fields: Vec<Name> = names.iter().map(|name| Name::from(&**name)).collect();
+        let open = fields.is_empty() && topic.shared.records() == 0;
+        let shape = Rc::new(Shape { fields, open });
+        Some(Found { topic, elements: Elements::Schemaless(shape) })
+    }
+
+    fn database(&mut self, name: &str) -> bool {
+        self.bench.has_database(name)
+    }
+
+    fn file(&mut self, location: &str, source: &mut FileSource) -> Result<Type, FileError> {
+        Ok(look(self.bench.files_dir(), location, source)?.kind)
+    }
+}
+
+impl std::fmt::Debug for Appliance<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Appliance").finish_non_exhaustive()
+    }
 }

@@ -3,10 +3,13 @@
 //! around them, once.
 
 use super::super::ast::{self, Argument, Id, Kind as Ast};
-use super::select::Level;
+use super::select::{Key, Level};
 use super::{Binder, Meaning, Typed, WRONG};
 use crate::query::strict::plan::{Aggregate, Node};
 use crate::query::strict::types::{Kind, Type};
+
+/// Keys that expressions are compared with.
+const KEYS_MAX: usize = 64;
 
 /// The aggregate of that name.
 pub(super) fn aggregate_named(name: &str) -> Option<Aggregate> {
@@ -23,6 +26,24 @@ pub(super) fn aggregate_named(name: &str) -> Option<Aggregate> {
 }
 
 impl Binder<'_> {
+    /// The key that an expression over groups is.
+    pub(super) fn group_key(&mut self, id: Id) -> Option<Typed> {
+        let scope = self.selects.last()?;
+        if scope.level != Level::Group || scope.keys.is_empty() {
+            return None;
+        }
+        if let Ast::Name(word) = self.kind(id)
+            && scope.outputs.iter().any(|(name, ..)| *name == word.text)
+        {
+            return None;
+        }
+        let alike = |key: &&Key| self.program.alike(id, key.id);
+        let key = scope.keys.iter().take(KEYS_MAX).find(alike)?;
+        let found = (Node::Slot(key.slot), key.kind.clone());
+        self.scope().touched = true;
+        Some(found)
+    }
+
     /// The aggregate that a call is of, unless a declared function has its name.
     pub(super) fn called_aggregate(&self, callee: Id) -> Option<Aggregate> {
         let Ast::Name(word) = self.kind(callee) else { return None };

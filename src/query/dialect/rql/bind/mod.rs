@@ -152,7 +152,10 @@ impl<'a> Binder<'a> {
 
     fn expression(&mut self, id: Id) -> Typed {
         self.depth += 1;
-        let bound = if self.reach(0, self.span(id)) { self.by_kind(id) } else { WRONG };
+        let bound = match self.reach(0, self.span(id)) {
+            true => self.group_key(id).unwrap_or_else(|| self.by_kind(id)),
+            false => WRONG,
+        };
         self.depth -= 1;
         bound
     }
