@@ -1,7 +1,11 @@
 //! One shard's copy of the catalog. Shard 0 makes the changes and tells all others, in order.
 
+use crate::broker::flows::Flows;
+use crate::model::flow::{Flow, FlowId};
 use crate::model::name::TopicName;
 use crate::model::topic::{Topic, TopicId};
+use crate::model::value::Value;
+use crate::query::program::Lookups;
 use ahash::AHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +17,12 @@ pub enum Change {
     Created(Arc<Topic>),
     /// A topic is gone.
     Deleted(TopicId),
+    /// A flow was made.
+    FlowCreated(Arc<Flow>),
+    /// A flow has ended.
+    FlowEnded(FlowId),
+    /// A constant has this value, or is gone.
+    Lookup(Arc<str>, Option<Value<'static>>),
 }
 
 /// Topics by name and number. Numbers grow, so their order is the order of creation.
@@ -21,9 +31,32 @@ pub struct Catalog {
     by_name: AHashMap<TopicName, Arc<Topic>>,
     by_id: BTreeMap<TopicId, Arc<Topic>>,
     queues: u64,
+    /// Flows.
+    pub flows: Flows,
+    lookups: Arc<Lookups>,
+    /// Names of constants as they were written, by their names in lower case.
+    written: BTreeMap<String, Arc<str>>,
 }
 
 impl Catalog {
+    /// Named constants.
+    #[must_use]
+    pub fn lookups(&self) -> &Arc<Lookups> {
+        &self.lookups
+    }
+
+    /// The name of a constant as it was written.
+    #[must_use]
+    pub fn lookup_name(&self, lower: &str) -> Option<&Arc<str>> {
+        self.written.get(lower)
+    }
+
+    /// Flows that a record passes at most.
+    #[must_use]
+    pub fn flow_depth(&self) -> usize {
+        self.flows.depth()
+    }
+
     /// The topic of this name.
     #[must_use]
     pub fn find(&self, name: &TopicName) -> Option<&Arc<Topic>> {
@@ -75,6 +108,29 @@ impl Catalog {
                 }
                 self.queues -= u64::from(topic.queue);
                 Some(topic)
+            }
+            Change::FlowCreated(flow) => {
+                self.flows.insert(Arc::clone(flow));
+                None
+            }
+            Change::FlowEnded(id) => {
+                self.flows.remove(*id);
+                None
+            }
+            Change::Lookup(name, value) => {
+                let lower = name.to_lowercase();
+                let lookups = Arc::make_mut(&mut self.lookups);
+                match value {
+                    Some(value) => {
+                        lookups.insert(lower.clone(), value.clone());
+                        self.written.insert(lower, Arc::clone(name));
+                    }
+                    None => {
+                        lookups.remove(&lower);
+                        self.written.remove(&lower);
+                    }
+                }
+                None
             }
         }
     }

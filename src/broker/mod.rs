@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod channels;
 pub mod clients;
+pub mod flows;
 pub mod queue;
 
 /// A connection of this process: the shard it lives on, its slot there, and how often the slot was

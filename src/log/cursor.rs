@@ -37,6 +37,11 @@ impl Cursor {
         self.next
     }
 
+    /// Goes on at an offset.
+    pub fn rewind(&mut self, offset: Offset) {
+        (self.next, self.place) = (offset, None);
+    }
+
     /// The next records, about `limit_bytes` of them in the file but at least one; from one
     /// segment.
     ///

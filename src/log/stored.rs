@@ -13,6 +13,7 @@ use rkyv::with::InlineAsBox;
 use rkyv::{Archive, Serialize};
 
 use super::format::Fault;
+use crate::model::flow::Derivation;
 use crate::model::record::{Body, Record, TimeNs};
 
 /// Kinds of records, as they stand in the record header.
@@ -27,6 +28,8 @@ pub mod kind {
     pub const LIFECYCLE: u8 = 4;
     /// An entry of the catalog.
     pub const ENTRY: u8 = 5;
+    /// A JSON text that a flow made.
+    pub const DERIVED: u8 = 6;
 }
 
 #[derive(Archive, Serialize)]
@@ -55,6 +58,16 @@ struct Lifecycle<'a> {
     json: &'a [u8],
     #[rkyv(with = InlineAsBox)]
     context: &'a [u8],
+}
+
+#[derive(Archive, Serialize)]
+struct Derived<'a> {
+    producer: u64,
+    flow: u64,
+    offset: u64,
+    ordinal: u32,
+    #[rkyv(with = InlineAsBox)]
+    json: &'a [u8],
 }
 
 #[derive(Archive, Serialize)]
@@ -92,6 +105,7 @@ impl Stored<'_> {
             Self::Entry { .. } => kind::ENTRY,
             Self::Record(record) => match record.body {
                 Body::Json(_) => kind::JSON,
+                Body::Derived { .. } => kind::DERIVED,
                 Body::Frame { .. } => kind::FRAME,
                 Body::Lifecycle { .. } => kind::LIFECYCLE,
             },
@@ -104,7 +118,7 @@ impl Stored<'_> {
             Self::Epoch => 0,
             Self::Entry { key, value, .. } => key.len() + value.map_or(0, <[u8]>::len),
             Self::Record(record) => match record.body {
-                Body::Json(json) => json.len(),
+                Body::Json(json) | Body::Derived { json, .. } => json.len(),
                 Body::Frame { bytes, context, event, .. } => {
                     bytes.len() + context.len() + event.len()
                 }
@@ -133,6 +147,9 @@ impl Stored<'_> {
             }),
             Self::Record(Record { producer, body, .. }) => match body {
                 Body::Json(json) => archive!(Json { producer, json }),
+                Body::Derived { json, flow, from: Derivation { offset, ordinal } } => {
+                    archive!(Derived { producer, flow, offset, ordinal, json })
+                }
                 Body::Frame { binary, bytes, context, event } => {
                     archive!(Frame { producer, binary, bytes, context, event })
                 }
@@ -163,6 +180,12 @@ fn decode_inner(kind: u8, time: TimeNs, payload: &[u8]) -> Option<Stored<'_>> {
         kind::JSON => {
             let it = rkyv::access::<ArchivedJson<'_>, Failure>(payload).ok()?;
             record(it.producer.into(), Body::Json(it.json.get()))
+        }
+        kind::DERIVED => {
+            let it = rkyv::access::<ArchivedDerived<'_>, Failure>(payload).ok()?;
+            let from = Derivation { offset: it.offset.into(), ordinal: it.ordinal.into() };
+            let body = Body::Derived { json: it.json.get(), flow: it.flow.into(), from };
+            record(it.producer.into(), body)
         }
         kind::FRAME => {
             let it = rkyv::access::<ArchivedFrame<'_>, Failure>(payload).ok()?;

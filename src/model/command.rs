@@ -1,6 +1,7 @@
 //! Commands: what a session asks of the broker. None knows a protocol. Appending records has a call
 //! of its own (`proto::Intake::append`), because its bodies are borrowed from the receive buffer.
 
+use super::flow::{FlowRef, FlowSpec};
 use super::name::TopicName;
 use super::record::Offset;
 use super::topic::{Retention, SubscriptionId, TopicId};
@@ -121,6 +122,37 @@ pub enum Command {
         channel: Arc<str>,
         /// What.
         frame: Arc<ClientFrame>,
+    },
+    /// Makes a flow or a continuous query.
+    CreateFlow {
+        /// What it does.
+        spec: FlowSpec,
+        /// What to do if one of the name exists.
+        if_exists: IfExists,
+    },
+    /// Ends a flow or a continuous query, which first emits what it holds.
+    DeleteFlow {
+        /// Which.
+        flow: FlowRef,
+    },
+    /// Names a constant.
+    SetLookup {
+        /// Its name as written.
+        name: String,
+        /// Its value, JSON text.
+        value: Vec<u8>,
+        /// What to do if it exists.
+        if_exists: IfExists,
+    },
+    /// Forgets a constant.
+    DeleteLookup {
+        /// Its name.
+        name: String,
+    },
+    /// Lets every flow that reads the topic emit what it holds.
+    Flush {
+        /// Which.
+        topic: TopicId,
     },
     /// Who is in a channel.
     Presence {

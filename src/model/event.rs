@@ -2,6 +2,7 @@
 //! the replies of a connection come in the order of its commands.
 
 use super::command::ClientId;
+use super::flow::FlowId;
 use super::record::{Offset, Record};
 use super::refusal::Refusal;
 use super::topic::{SubscriptionId, Topic, TopicId};
@@ -24,6 +25,21 @@ pub struct ClientView {
     pub context: Vec<u8>,
 }
 
+/// What a one-shot query says to its session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueryOutput {
+    /// It compiled and starts.
+    Started,
+    /// Its text is wrong; what, is written in the form that job and session agree on.
+    Invalid(Vec<u8>),
+    /// Part of the result.
+    Bytes(Vec<u8>),
+    /// It failed while running, for this reason.
+    Failed(String),
+    /// It ended; what job and session agree on.
+    Finished(Vec<u8>),
+}
+
 /// The answer to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -40,6 +56,15 @@ pub enum Reply {
     Subscribed(Vec<SubscriptionId>),
     /// `Pop`: the topics as they are numbered now.
     Popped(Vec<TopicId>),
+    /// `CreateFlow`: its number, and whether one of the name existed.
+    FlowCreated {
+        /// Its number.
+        id: FlowId,
+        /// It did.
+        existed: bool,
+    },
+    /// How a one-shot query ended.
+    Query(QueryOutput),
     /// `Acknowledge`: how many were acknowledged and how many were not outstanding here.
     Acknowledged(u64, u64),
     /// `Publish`: how many outboxes took the frame and how many did not.
@@ -71,6 +96,8 @@ pub enum Event<'a> {
     Reply(Reply),
     /// Records for a subscription.
     Records(SubscriptionId, Records<'a>),
+    /// A one-shot query goes on; its end is a reply.
+    Query(QueryOutput),
     /// A subscription ended because its topic is gone.
     SubscriptionEnded(SubscriptionId, &'a Arc<Topic>),
     /// A message of a queue for this consumer.

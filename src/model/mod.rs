@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod event;
+pub mod flow;
 pub mod json;
 pub mod name;
 pub mod policy;

@@ -1,5 +1,7 @@
 //! A record: what one write put into a topic, as it arrived.
 
+use super::flow::{Derivation, FlowId};
+
 /// Position of a record in its partition, counted from 0 without gaps at append time.
 pub type Offset = u64;
 
@@ -12,6 +14,15 @@ pub type TimeNs = i64;
 pub enum Body<'a> {
     /// One JSON value, text as it arrived.
     Json(&'a [u8]),
+    /// A JSON value that a flow made.
+    Derived {
+        /// The value, text.
+        json: &'a [u8],
+        /// Which flow.
+        flow: FlowId,
+        /// What of.
+        from: Derivation,
+    },
     /// One complete WebSocket message.
     Frame {
         /// `false`: the bytes are UTF-8 text; `true`: any bytes.

@@ -9,6 +9,20 @@ pub enum Refusal {
     TopicExists,
     /// The topic cannot be written, replaced or deleted.
     Protected,
+    /// A flow of that name exists.
+    FlowExists,
+    /// No such flow or continuous query.
+    UnknownFlow,
+    /// The flow would read what it or those behind it write.
+    FlowCycle,
+    /// The chain of flows would be too long.
+    FlowTooDeep,
+    /// A constant of that name exists.
+    LookupExists,
+    /// No constant of that name.
+    UnknownLookup,
+    /// The appliance holds as many definitions as it may.
+    TooManyDefinitions,
     /// The name is empty, too long or malformed.
     BadName,
     /// The appliance holds as many topics as it may.

@@ -4,9 +4,12 @@ use crate::config::{Access, Config};
 use crate::fanout::{Outbox, Palette};
 use crate::model::command::{ClientId, Command};
 use crate::model::event::Event;
+use crate::model::flow::{Flow, FlowSpec};
 use crate::model::name::TopicName;
 use crate::model::record::{Body, TimeNs};
 use crate::model::topic::Topic;
+use crate::query::program::Lookups;
+use crate::query::pull::Job;
 use crate::wire::http::Head;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -98,6 +101,18 @@ pub trait Intake {
     fn defer(&mut self, reply: Box<[u8]>);
     /// Whether a reply is under way.
     fn has_pending(&self) -> bool;
+    /// Runs a one-shot query on a worker; what it says comes as events, its end as a reply.
+    fn run_query(&mut self, job: Box<dyn Job>);
+    /// Queries of this front-end that run or wait for a thread.
+    fn queries_running(&self) -> u64;
+    /// Flows and continuous queries in the order they were made.
+    fn flows(&self) -> Vec<Arc<Flow>>;
+    /// Whether a flow from one topic to others would close a ring: the topics along it.
+    fn flow_ring(&self, spec: &FlowSpec) -> Option<Vec<TopicName>>;
+    /// Named constants, by their names in lower case.
+    fn lookups(&self) -> Arc<Lookups>;
+    /// Named constants as they were written.
+    fn lookup_names(&self) -> Vec<Arc<str>>;
     /// Adds a record to `_log`.
     fn log(&mut self, record: Vec<u8>);
     /// Answers the HTTP request under way.
@@ -150,6 +165,8 @@ pub enum Bound {
     Free,
     /// `mesh.topic_size` holds.
     Queue,
+    /// Of a flow after a restart: what the topic has already is left out.
+    Repeat,
 }
 
 /// Whether a connection is read.

@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 /// Appends the JSON value that JSON streams and queries see for `record`.
 pub fn write_json(record: &Record<'_>, out: &mut Vec<u8>) {
     match record.body {
-        Body::Json(text) | Body::Lifecycle { json: text, .. } => out.extend_from_slice(text),
+        Body::Json(text) | Body::Derived { json: text, .. } => out.extend_from_slice(text),
+        Body::Lifecycle { json: text, .. } => out.extend_from_slice(text),
         Body::Frame { binary: true, bytes, .. } => {
             out.extend_from_slice(b"{\"binary\":\"");
             write_base64(bytes, out);

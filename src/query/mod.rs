@@ -8,9 +8,10 @@
 
 pub mod program;
 pub mod loose;
-// pub mod aggregate;
-// pub mod pipeline;
-// pub mod push;
+pub mod aggregate;
+pub mod pipeline;
+pub mod push;
 pub mod pull;
+pub mod place;
 pub mod dialect;
 pub mod strict;

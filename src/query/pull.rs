@@ -6,6 +6,7 @@
 //! mapped log, chunk by chunk; what is held is bounded by the chunk and by the query's own state.
 
 use super::program::{Fault, Lookups};
+pub use crate::model::event::QueryOutput as Output;
 use crate::model::name::TopicName;
 use crate::model::record::{Offset, Record, TimeNs};
 use crate::model::topic::Topic;
@@ -24,21 +25,6 @@ pub enum Stopped {
     Cancelled,
     /// Its time is over.
     TimedOut,
-}
-
-/// What a query says to its session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// It compiled and starts.
-    Started,
-    /// Its text is wrong; what, is written in the form that job and session agree on.
-    Invalid(Vec<u8>),
-    /// Part of the result.
-    Bytes(Vec<u8>),
-    /// It failed while running, for this reason.
-    Failed(String),
-    /// It ended; what job and session agree on.
-    Finished(Vec<u8>),
 }
 
 /// The retained records of a topic as of one moment, oldest first.
@@ -76,6 +62,8 @@ pub trait Bench {
     fn now(&self) -> TimeNs;
     /// Time since the query began.
     fn elapsed(&self) -> Duration;
+    /// Ends the query so many seconds after it began; 0: never.
+    fn limit_time(&mut self, seconds: u64);
     /// Where queries may read and write files, if anywhere.
     fn files_dir(&self) -> Option<&Path>;
     /// Hands output to the session; waits while its client does not read.

@@ -12,9 +12,11 @@ use crate::model::refusal::Refusal;
 use crate::model::topic::{Retention, TopicId};
 use crate::proto::Session;
 use crate::shard::Shard;
+use crate::shard::flow::FLOW_SLOT;
 use crate::shard::gather::Gather;
 use crate::shard::link::conn::{Consuming, Unwritten};
 use crate::shard::mail::{Mail, Origin, Part, Ticket};
+use crate::shard::query::Then;
 use crate::shard::topic::owner::Outcome;
 use crate::shard::topic::owner::Store;
 use std::sync::Arc;
@@ -32,6 +34,9 @@ impl Shard {
         loop {
             if let Some((peer, token, command)) = self.core.commands.pop_front() {
                 self.carry_out(Origin { peer, token: Some(token) }, command);
+            } else if let Some(task) = self.core.tasks.pop_front() {
+                self.queries.push((task.origin.peer, Arc::clone(&task.control)));
+                self.fence(Then::Query(task));
             } else if let Some((to, reply)) = self.core.replies.pop_front() {
                 self.complete(to, reply);
             } else if let Some(mail) = self.core.post.own.pop_front() {
@@ -65,6 +70,17 @@ impl Shard {
             Command::Client { client, call } => self.route_client(origin, client, call),
             Command::Publish { channel, frame } => self.publish_now(origin, &channel, &frame),
             Command::Presence { channel } => self.ask_presence(origin, &channel),
+            Command::CreateFlow { spec, if_exists } => {
+                self.core.send(0, Mail::CreateFlow { origin, spec, if_exists });
+            }
+            Command::DeleteFlow { flow } => self.core.send(0, Mail::DeleteFlow { origin, flow }),
+            Command::SetLookup { name, value, if_exists } => {
+                self.core.send(0, Mail::SetLookup { origin, name, value, if_exists });
+            }
+            Command::DeleteLookup { name } => {
+                self.core.send(0, Mail::DeleteLookup { origin, name });
+            }
+            Command::Flush { topic } => self.fence(Then::Flush(origin, topic)),
         }
     }
 
@@ -73,6 +89,9 @@ impl Shard {
         let (slot, Some(token)) = (to.peer.slot, to.token) else { return };
         if slot == NOBODY {
             return self.retry_pop(token, &reply);
+        }
+        if slot == FLOW_SLOT {
+            return self.on_flow_reply(token, &reply);
         }
         if !self.is_here(to.peer) {
             return;
@@ -185,7 +204,12 @@ impl Shard {
                     self.core.reply(origin, Reply::Refused(refusal));
                 }
             }
-            Mail::Create { .. } | Mail::Delete { .. } => {
+            Mail::Create { .. }
+            | Mail::Delete { .. }
+            | Mail::CreateFlow { .. }
+            | Mail::DeleteFlow { .. }
+            | Mail::SetLookup { .. }
+            | Mail::DeleteLookup { .. } => {
                 if let Some(mut topics) = self.topics.take() {
                     topics.request(&mut self.core, mail);
                     self.topics = Some(topics);
@@ -202,6 +226,9 @@ impl Shard {
                     topics.on_heard(&mut self.core, round);
                     self.topics = Some(topics);
                 }
+            }
+            Mail::Query { to, output, last, control } => {
+                self.on_query_output(to, output, last, &control);
             }
             Mail::Reply { to, reply } => self.core.replies.push_back((to, reply)),
             Mail::Part { ticket, part } => self.on_part(ticket, part),
@@ -234,6 +261,10 @@ impl Shard {
     /// A mail to the owner of a topic, or about its queue.
     fn on_owner_mail(&mut self, mail: Mail) {
         match mail {
+            // What was appended in this turn is sealed first.
+            Mail::Flush { origin, topic } => self.flushes.push((origin, topic)),
+            Mail::Snapshot { topic, to } => self.snapshots.push((topic, to)),
+            Mail::Fence { ticket, from } => self.fences_heard.push((ticket, from)),
             Mail::Subscribe { from, ticket, topic } => self.on_subscribe(from, ticket, topic),
             Mail::Unsubscribe { from, topic } => {
                 if let Some(owned) = self.core.owner.get_mut(topic)
@@ -304,7 +335,20 @@ impl Shard {
 
     /// The catalog has changed.
     pub(in crate::shard) fn on_change(&mut self, change: &Change) {
-        let Some(topic) = self.core.catalog.apply(change) else { return };
+        if let Change::FlowEnded(id) = change
+            && let Some(flow) = self.core.catalog.flows.get(*id).cloned()
+        {
+            self.end_flow(&flow);
+        }
+        let applied = self.core.catalog.apply(change);
+        if self.core.id == 0 {
+            let lookups = self.core.catalog.lookups();
+            self.core.process.directory().apply(change, lookups);
+        }
+        if let Change::FlowCreated(flow) = change {
+            self.start_flow(flow);
+        }
+        let Some(topic) = applied else { return };
         let owned = self.core.owner_of(topic.id) == self.core.id;
         match change {
             Change::Created(topic) if owned => {
@@ -313,7 +357,6 @@ impl Shard {
                     tracing::error!(%name, %error, "cannot open a topic's log");
                 }
             }
-            Change::Created(_) => {}
             Change::Deleted(id) => {
                 if owned {
                     let (waiting, consumers) = self.core.owner.delete(*id);
@@ -325,6 +368,7 @@ impl Shard {
                 self.end_topic(&topic);
                 self.end_consuming(*id);
             }
+            _ => {}
         }
     }
 
@@ -354,6 +398,9 @@ impl Shard {
             tracing::error!("{alarm}");
         }
         for (topic, batch) in std::mem::take(&mut outcome.batches) {
+            if self.flows.has(topic) {
+                self.run_flows(topic, &batch);
+            }
             self.spread(topic, batch);
         }
         for (origin, result) in outcome.done.drain(..) {

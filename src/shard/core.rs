@@ -10,9 +10,10 @@ use crate::metrics;
 use crate::model::command::{ClientFrame, Command};
 use crate::model::event::Reply;
 use crate::model::record::TimeNs;
-use crate::model::topic::{LOG_TOPIC, Topic, TopicId};
+use crate::model::topic::{Topic, TopicId};
 use crate::shard::mail::{Mail, Origin, Ticket};
 use crate::shard::process::Process;
+use crate::shard::query::Task;
 use crate::shard::topic::owner::Owner;
 use crate::wire::ws::Opcode;
 use std::collections::VecDeque;
@@ -27,28 +28,20 @@ pub struct Run {
     pub span: Span,
 }
 
-/// Mails on their way out of this shard, by destination.
+/// Mails on their way out of this shard, in one order for all destinations: what a mail caused on
+/// one shard is there before what a later mail to another shard leads to.
 #[derive(Debug, Default)]
 pub struct Post {
     /// To this shard itself.
     pub own: VecDeque<Mail>,
-    others: Vec<VecDeque<Mail>>,
-    waiting: usize,
+    others: VecDeque<(u16, Mail)>,
 }
 
 impl Post {
-    fn new(shards: usize) -> Self {
-        Self {
-            own: VecDeque::new(),
-            others: (0..shards).map(|_| VecDeque::new()).collect(),
-            waiting: 0,
-        }
-    }
-
     /// Whether mails wait for a full mailbox.
     #[must_use]
     pub fn is_delayed(&self) -> bool {
-        self.waiting > 0
+        !self.others.is_empty()
     }
 }
 
@@ -79,6 +72,8 @@ pub struct Core {
     pub runs: Vec<Run>,
     /// Commands of sessions, to be carried out.
     pub commands: VecDeque<(Peer, u32, Command)>,
+    /// One-shot queries of sessions, to be started.
+    pub tasks: VecDeque<Task>,
     /// Replies to connections, to be handed over.
     pub replies: VecDeque<(Origin, Reply)>,
     /// Mails on their way out.
@@ -92,7 +87,6 @@ impl Core {
     /// An empty one.
     #[must_use]
     pub fn new(id: u16, process: Arc<Process>, log_topic: Arc<Topic>, owner: Owner) -> Self {
-        let shards = process.shards();
         Self {
             id,
             process,
@@ -106,8 +100,9 @@ impl Core {
             full_clients: 0,
             runs: Vec::new(),
             commands: VecDeque::new(),
+            tasks: VecDeque::new(),
             replies: VecDeque::new(),
-            post: Post::new(shards),
+            post: Post::default(),
             next_ticket: 0,
             publishes: Vec::new(),
         }
@@ -128,7 +123,7 @@ impl Core {
     /// The shard that owns a topic.
     #[must_use]
     pub fn owner_of(&self, topic: TopicId) -> u16 {
-        if topic == LOG_TOPIC { 0 } else { (topic % u32::from(self.shards())) as u16 }
+        self.process.owner_of(topic)
     }
 
     /// By what client ids tell their shard.
@@ -148,10 +143,7 @@ impl Core {
         if to == self.id {
             return self.post.own.push_back(mail);
         }
-        if let Some(queue) = self.post.others.get_mut(to as usize) {
-            queue.push_back(mail);
-            self.post.waiting += 1;
-        }
+        self.post.others.push_back((to, mail));
     }
 
     /// Sends a mail to every other shard; gives their number.
@@ -163,22 +155,11 @@ impl Core {
 
     /// Puts what waits into the mailboxes, as far as it fits.
     pub fn deliver_post(&mut self) {
-        if self.post.waiting == 0 {
-            return;
-        }
-        let mut waiting = 0;
-        for (to, queue) in self.post.others.iter_mut().enumerate() {
-            while let Some(mail) = queue.pop_front() {
-                if let Err(mail) = self.process.mailboxes[to].post(mail) {
-                    queue.push_front(mail);
-                    break;
-                }
+        while let Some((to, mail)) = self.post.others.pop_front() {
+            if let Err(mail) = self.process.mailboxes[to as usize].post(mail) {
+                self.post.others.push_front((to, mail));
+                return self.metrics().mail_delayed.add(1);
             }
-            waiting += queue.len();
-        }
-        self.post.waiting = waiting;
-        if waiting > 0 {
-            self.metrics().mail_delayed.add(1);
         }
     }
 

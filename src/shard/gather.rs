@@ -43,6 +43,9 @@ impl Shard {
             }
             return;
         }
+        if self.on_fence_part(ticket, &part) {
+            return;
+        }
         let Some(gather) = self.gathers.get_mut(&ticket) else { return };
         match (gather, part) {
             (Gather::Heard { left, .. }, _) => *left -= 1,

@@ -7,12 +7,14 @@ use crate::broker::Peer;
 use crate::broker::catalog::Change;
 use crate::log::{Batch, PartitionView, RecordRef};
 use crate::model::command::{ClientCall, ClientFrame, ClientId, IfExists};
-use crate::model::event::Reply;
+use crate::model::event::{QueryOutput, Reply};
+use crate::model::flow::{Derivation, FlowId, FlowRef, FlowSpec};
 use crate::model::name::TopicName;
 use crate::model::record::{Body, Offset, Record, TimeNs};
 use crate::model::refusal::Refusal;
 use crate::model::topic::{Retention, TopicId};
 use crate::proto::contract::Bound;
+use crate::shard::query::{QueryControl, SnapshotSender};
 use crate::sys::net::Bell;
 use crossbeam_queue::ArrayQueue;
 use std::sync::Arc;
@@ -33,6 +35,14 @@ pub struct Origin {
     pub token: Option<u32>,
 }
 
+impl Origin {
+    /// Nobody wants to know.
+    #[must_use]
+    pub fn nobody(shard: u16) -> Self {
+        Self { peer: Peer { shard, slot: u32::MAX, generation: 0 }, token: None }
+    }
+}
+
 /// Records on their way to another shard.
 #[derive(Clone, Debug)]
 pub struct OwnedRecords {
@@ -47,6 +57,7 @@ pub struct OwnedRecords {
 #[derive(Clone, Copy, Debug)]
 enum OwnedBody {
     Json(usize),
+    Derived { json: usize, flow: FlowId, from: Derivation },
     Frame { binary: bool, bytes: usize, context: usize, event: usize },
     Lifecycle { json: usize, context: usize },
 }
@@ -62,6 +73,9 @@ impl OwnedRecords {
         };
         let parts = bodies.iter().map(|body| match *body {
             Body::Json(json) => OwnedBody::Json(add(json)),
+            Body::Derived { json, flow, from } => {
+                OwnedBody::Derived { json: add(json), flow, from }
+            }
             Body::Frame { binary, bytes, context, event } => OwnedBody::Frame {
                 binary,
                 bytes: add(bytes),
@@ -93,6 +107,9 @@ impl OwnedRecords {
         };
         let bodies = self.parts.iter().map(|part| match *part {
             OwnedBody::Json(json) => Body::Json(take(json)),
+            OwnedBody::Derived { json, flow, from } => {
+                Body::Derived { json: take(json), flow, from }
+            }
             OwnedBody::Frame { binary, bytes, context, event } => {
                 let (bytes, context) = (take(bytes), take(context));
                 Body::Frame { binary, bytes, context, event: take(event) }
@@ -149,6 +166,22 @@ pub enum Mail {
         /// If it exists.
         if_exists: IfExists,
     },
+    /// To shard 0: make a flow.
+    CreateFlow { origin: Origin, spec: FlowSpec, if_exists: IfExists },
+    /// To shard 0: end a flow.
+    DeleteFlow { origin: Origin, flow: FlowRef },
+    /// To shard 0: name a constant.
+    SetLookup { origin: Origin, name: String, value: Vec<u8>, if_exists: IfExists },
+    /// To shard 0: forget a constant.
+    DeleteLookup { origin: Origin, name: String },
+    /// To an owner: the flows that read the topic emit.
+    Flush { origin: Origin, topic: TopicId },
+    /// To all: answer when you have come to this.
+    Fence { ticket: Ticket, from: u16 },
+    /// From a worker to an owner: what is kept of the topic.
+    Snapshot { topic: TopicId, to: SnapshotSender },
+    /// From a worker to a connection: what its query says.
+    Query { to: Origin, output: QueryOutput, last: bool, control: Arc<QueryControl> },
     /// To shard 0: delete a topic.
     Delete { origin: Origin, name: TopicName },
     /// From shard 0 to all: the catalog changed.

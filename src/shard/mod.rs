@@ -11,11 +11,13 @@
 
 mod apply;
 pub mod core;
+pub mod flow;
 mod gather;
 pub mod link;
 pub mod mail;
 mod people;
 pub mod process;
+pub mod query;
 mod run;
 mod timers;
 pub mod topic;
@@ -25,14 +27,17 @@ use self::gather::Gather;
 use self::link::conn::Conn;
 use self::mail::{Origin, Ticket};
 use self::topic::changes::Topics;
+use crate::broker::Peer;
 use crate::fanout::{Palette, Piece};
 use crate::log::disk::Done;
 use crate::model::command::Command;
+use crate::model::topic::TopicId;
 use crate::subs::Subscriptions;
 use crate::sys::net::{Epoll, Listener, Ready};
 use crate::wire::ws::deflate::{DeflatePool, Inflater};
 use ahash::{AHashMap, AHashSet};
 use slab::Slab;
+use std::sync::Arc;
 
 pub use self::process::Process;
 pub use self::run::spawn;
@@ -90,6 +95,15 @@ pub struct Shard {
     /// Connections whose sockets took something of a backlog.
     drained: Vec<u32>,
     topics: Option<Topics>,
+    flows: flow::Flows,
+    /// All topics are open, all flows known.
+    recovered: bool,
+    /// Flushes, snapshots and fences that wait for the turn's appends to be sealed.
+    flushes: Vec<(Origin, TopicId)>,
+    snapshots: Vec<(TopicId, query::SnapshotSender)>,
+    fences_heard: Vec<(Ticket, u16)>,
+    fences: AHashMap<Ticket, query::Fence>,
+    queries: Vec<(Peer, Arc<query::QueryControl>)>,
     done: Vec<Done>,
     outbox_limit: usize,
     next_tick: u64,

@@ -4,11 +4,15 @@ use crate::broker::clients::next_client_id;
 use crate::config::{Access, Config};
 use crate::metrics;
 use crate::model::command::ClientId;
-use crate::model::topic::Topic;
+use crate::model::topic::{LOG_TOPIC, Topic, TopicId};
 use crate::shard::mail::Mailbox;
+use crate::shard::query::ObservedFields;
+use crate::shard::query::directory::Directory;
+use crate::shard::query::pool::Workers;
+use crate::sys::host;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Descriptors kept back for logs, at most.
 const RESERVED_FILES_MAX: u64 = 1024;
@@ -67,12 +71,21 @@ pub struct Process {
     pub pulses: Vec<Pulse>,
     /// Shards that have not recovered yet.
     pub recovering: AtomicU16,
+    /// Shards whose flows have not come to the end of their logs.
+    pub behind: AtomicU16,
     /// Space is too low for writes.
     pub disk_full: AtomicBool,
     /// Writes are refused, reads go on.
     pub stopping: AtomicBool,
     /// Connections at once; the rest of the descriptors is for the logs.
     pub connections_max: u64,
+    /// The processors of the process, before any thread was pinned.
+    pub processors: Vec<usize>,
+    /// Threads of one-shot queries.
+    pub workers: Workers,
+    /// Fields that records of topics have.
+    pub observed: Mutex<ObservedFields>,
+    directory: Mutex<Directory>,
     log_topic: OnceLock<Arc<Topic>>,
     subscriptions: AtomicU64,
     connections: AtomicU64,
@@ -101,9 +114,14 @@ impl Process {
             metrics: (0..shards).map(|_| metrics::Shard::default()).collect(),
             pulses: (0..shards).map(|_| Pulse::default()).collect(),
             recovering: AtomicU16::new(shards as u16),
+            behind: AtomicU16::new(shards as u16),
             disk_full: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             connections_max: open_files - (open_files / 4).clamp(32, RESERVED_FILES_MAX),
+            processors: host::processors(),
+            workers: Workers::default(),
+            observed: Mutex::default(),
+            directory: Mutex::default(),
             log_topic: OnceLock::new(),
             subscriptions: AtomicU64::new(0),
             connections: AtomicU64::new(0),
@@ -115,6 +133,17 @@ impl Process {
     /// The topic of `_log`, one for all shards: the first that comes makes it.
     pub fn share_log_topic(&self, made: Arc<Topic>) -> Arc<Topic> {
         Arc::clone(self.log_topic.get_or_init(|| made))
+    }
+
+    /// The topics and constants as shard 0 knows them, for threads that are no shards.
+    pub fn directory(&self) -> MutexGuard<'_, Directory> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The shard that owns a topic.
+    #[must_use]
+    pub fn owner_of(&self, topic: TopicId) -> u16 {
+        if topic == LOG_TOPIC { 0 } else { (topic % self.mailboxes.len() as u32) as u16 }
     }
 
     /// Open connections of all shards.

@@ -1,13 +1,15 @@
 //! The loop: turns, and what is between them.
 
 use crate::broker::catalog::Change;
+use crate::broker::flows::CHAIN_MAX;
 use crate::log::disk::Disk;
 use crate::model::name::TopicName;
 use crate::model::topic::{LOG_TOPIC, Retention, Storage, Topic};
 use crate::proto::{CloseReason, Session};
+use crate::shard::flow::checkpoint::Checkpoints;
 use crate::shard::link::conn::{NEVER, Phase};
 use crate::shard::link::ingest::RECEIVE_BYTES;
-use crate::shard::mail::Mail;
+use crate::shard::mail::{Mail, Part};
 use crate::shard::process::{Process, Step};
 use crate::shard::topic::changes::{CATALOG_TAG, Topics};
 use crate::shard::topic::owner::{Outcome, Owner};
@@ -98,6 +100,13 @@ impl Shard {
             broken: Vec::new(),
             drained: Vec::new(),
             topics: None,
+            flows: Default::default(),
+            recovered: false,
+            flushes: Vec::new(),
+            snapshots: Vec::new(),
+            fences_heard: Vec::new(),
+            fences: Default::default(),
+            queries: Vec::new(),
             done: Vec::new(),
             outbox_limit,
             next_tick: 0,
@@ -113,6 +122,19 @@ impl Shard {
         if let Err(error) = self.recover().await {
             tracing::error!(%error, shard = self.core.id, "cannot read the data directory");
             std::process::exit(1);
+        }
+        // Flows first come to where the logs end, on all shards.
+        let process = Arc::clone(&self.core.process);
+        let mut told = false;
+        while process.behind.load(Ordering::Acquire) > 0 {
+            self.turn(None);
+            if self.core.owner.disk.under_way() > 0 {
+                ring::run_pending().await;
+            }
+            if self.flows.caught_up() && !self.core.owner.has_work() && !told {
+                told = true;
+                process.behind.fetch_sub(1, Ordering::AcqRel);
+            }
         }
         for (index, port) in self.listeners.iter().enumerate() {
             let key = LISTENER_KEYS + index as u64;
@@ -183,7 +205,12 @@ impl Shard {
             ring::poll_readable(self.epoll.fd(), self.core.owner.disk.wake()).await;
         } else {
             let next = self.next_wake.min(self.next_tick);
-            let wait = next.saturating_sub(self.core.now_ms).clamp(1, WAIT_MS_MAX);
+            let mut wait = next.saturating_sub(self.core.now_ms);
+            if let Some(at) = self.flows.next_ms {
+                let until = at.saturating_sub(self.core.now / 1_000_000);
+                wait = wait.min(u64::try_from(until).unwrap_or(0));
+            }
+            let wait = wait.clamp(1, WAIT_MS_MAX);
             busy = self.turn(Some(Duration::from_millis(wait)));
         }
         mailbox.wake_up();
@@ -215,8 +242,10 @@ impl Shard {
         self.step(Step::Match);
         self.match_turn(&mut outcome);
         busy |= self.run_catch_ups();
+        busy |= self.run_behind();
         self.step(Step::Timers);
         self.run_timers();
+        self.run_queries();
         self.step(Step::Flush);
         self.finish_turn();
         let metrics = self.core.metrics();
@@ -285,9 +314,23 @@ impl Shard {
 
     fn match_turn(&mut self, outcome: &mut Outcome) {
         self.on_outcome(outcome);
-        self.core.owner.seal(outcome);
-        self.core.owner.run_queues(outcome);
-        self.on_outcome(outcome);
+        // What flows insert is matched in the same turn, along chains of them.
+        for _ in 0..=CHAIN_MAX {
+            self.core.owner.seal(outcome);
+            self.core.owner.run_queues(outcome);
+            self.on_outcome(outcome);
+            for (origin, topic) in std::mem::take(&mut self.flushes) {
+                self.flush_flows(origin, topic);
+            }
+            self.settle();
+            if !self.core.owner.is_dirty() {
+                break;
+            }
+        }
+        self.take_snapshots();
+        for (ticket, from) in std::mem::take(&mut self.fences_heard) {
+            self.core.send(from, Mail::Part { ticket, part: Part::Heard });
+        }
         if let Some(mut topics) = self.topics.take() {
             topics.seal(&mut self.core);
             self.topics = Some(topics);
@@ -379,12 +422,9 @@ impl Shard {
             process.set_last_client(last_client);
             process.clients_reserved.store(last_client, Ordering::Relaxed);
             self.topics = Some(topics);
-            for topic in list {
-                self.core.broadcast(|| Mail::Changed {
-                    change: Change::Created(Arc::clone(&topic)),
-                    round: None,
-                });
-                self.take_over(&topic)?;
+            for change in list {
+                self.core.broadcast(|| Mail::Changed { change: change.clone(), round: None });
+                self.take_over(&change)?;
                 self.core.deliver_post();
             }
             let log_topic = Arc::clone(&self.core.log_topic);
@@ -400,15 +440,21 @@ impl Shard {
             loop {
                 match mailbox.take() {
                     Some(Mail::Changed { round: Some(0), .. }) => break,
-                    Some(Mail::Changed { change: Change::Created(topic), .. }) => {
-                        self.take_over(&topic)?;
-                    }
+                    Some(Mail::Changed { change, .. }) => self.take_over(&change)?,
                     Some(Mail::Stop) => self.stop(),
                     Some(_) => {}
                     None => std::thread::sleep(Duration::from_micros(200)),
                 }
             }
         }
+        let states = process.config.data_dir.join("flows");
+        self.flows.checkpoints = Checkpoints::load(&states);
+        self.note_repeats();
+        for flow in self.core.catalog.flows.iter().cloned().collect::<Vec<_>>() {
+            self.start_flow(&flow);
+        }
+        self.flows.checkpoints.forget();
+        self.recovered = true;
         self.core.metrics().recovery_ns.set(clock::monotonic_ns() - begun);
         process.recovering.fetch_sub(1, Ordering::AcqRel);
         // Nobody is served before all is read: a topic of another shard would look empty.
@@ -418,8 +464,13 @@ impl Shard {
         Ok(())
     }
 
-    fn take_over(&mut self, topic: &Arc<Topic>) -> io::Result<()> {
-        self.core.catalog.apply(&Change::Created(Arc::clone(topic)));
+    fn take_over(&mut self, change: &Change) -> io::Result<()> {
+        self.core.catalog.apply(change);
+        if self.core.id == 0 {
+            let lookups = self.core.catalog.lookups();
+            self.core.process.directory().apply(change, lookups);
+        }
+        let Change::Created(topic) = change else { return Ok(()) };
         if self.core.owner_of(topic.id) != self.core.id {
             return Ok(());
         }

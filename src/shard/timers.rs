@@ -36,6 +36,7 @@ impl Shard {
     /// Looks at connections whose time has come; then, from time to time, at everything else.
     pub(in crate::shard) fn run_timers(&mut self) {
         let now = self.core.now_ms;
+        self.tick_flows();
         if now >= self.next_wake {
             let due: Vec<u32> = (0..self.wake_at.len())
                 .filter(|slot| self.wake_at[*slot] <= now)
@@ -194,8 +195,20 @@ impl Shard {
                 topics.reserve_clients(&self.core, last + ahead);
             }
         }
+        if let Some(mut topics) = self.topics.take() {
+            topics.expire_flows(&mut self.core);
+            self.topics = Some(topics);
+        }
+        let path = self.flow_states();
+        self.flows.run_checkpoints(&path, now_ms, now as u64);
         self.inflater.trim();
         self.run_stop();
+    }
+
+    /// Where this shard's flows keep their states.
+    fn flow_states(&self) -> std::path::PathBuf {
+        let name = format!("shard-{}.state", self.core.id);
+        self.core.process.config.data_dir.join("flows").join(name)
     }
 
     fn look_at_space(&mut self) {
@@ -248,6 +261,8 @@ impl Shard {
         if !synced && !late {
             return;
         }
+        let path = self.flow_states();
+        self.flows.last_checkpoint(&path, self.core.now as u64);
         let slots: Vec<u32> = self.conns.iter().map(|(slot, _)| slot as u32).collect();
         for slot in slots {
             if late && self.core.now_ms >= stop_at + CLOSE_TIMEOUT_MS {

@@ -15,6 +15,24 @@ pub fn processors() -> Vec<usize> {
     (0..libc::CPU_SETSIZE as usize).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect()
 }
 
+/// Makes this thread one of the background: it may run on any of `processors`, and only gets what
+/// threads of ordinary priority leave, a tenth at most where they leave nothing.
+pub fn background(processors: &[usize]) {
+    // SAFETY: all zeros is a valid `cpu_set_t`.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for cpu in processors.iter().filter(|cpu| **cpu < libc::CPU_SETSIZE as usize) {
+        // SAFETY: the index is below CPU_SETSIZE.
+        unsafe { libc::CPU_SET(*cpu, &mut set) };
+    }
+    // SAFETY: a valid pointer of the size given; 0 is this thread. A failure changes nothing.
+    unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+    // SAFETY: no pointers; 0 is this thread.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, BACKGROUND_NICE) };
+}
+
+/// Niceness of background threads: a weight of 110 against 1024.
+const BACKGROUND_NICE: i32 = 10;
+
 /// A limit of the process: what holds now and how far it may be raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {

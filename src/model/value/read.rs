@@ -2,6 +2,8 @@
 
 use super::{Fields, Text, Value, numeric_text};
 use crate::model::json::{self, Kind, Scanner};
+use crate::model::record::{Body, Record};
+use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
 
 /// The value of a JSON text; `None` if it is not JSON.
@@ -123,5 +125,33 @@ fn of_span<'a>(text: &'a str, value: json::Value<'a>) -> Option<Value<'a>> {
 impl<'a> From<Cow<'a, str>> for Value<'a> {
     fn from(text: Cow<'a, str>) -> Self {
         Value::String(text.into())
+    }
+}
+
+/// The value of a record, as JSON streams and queries see it (interchange, section 2): binary
+/// frames are `{"binary":".."}`.
+#[must_use]
+pub fn of_record<'a>(record: &Record<'a>) -> Value<'a> {
+    match record.body {
+        Body::Json(json) | Body::Derived { json, .. } | Body::Lifecycle { json, .. } => {
+            of_text(json).unwrap_or_default()
+        }
+        Body::Frame { binary: true, bytes, .. } => Value::record(vec![(
+            Text::Borrowed("binary"),
+            Value::text(base64::Engine::encode(&STANDARD, bytes)),
+        )]),
+        Body::Frame { bytes, .. } => match of_text(bytes).filter(|_| json::check(bytes).is_ok()) {
+            Some(value) => value,
+            None => Value::text(String::from_utf8_lossy(bytes)),
+        },
+    }
+}
+
+/// The value of a text that was checked when it arrived.
+fn of_text(json: &[u8]) -> Option<Value<'_>> {
+    let text = simdutf8::basic::from_utf8(json).ok()?;
+    match json.first() {
+        Some(b'{' | b'[') if matches!(json.last(), Some(b'}' | b']')) => Some(Value::Json(text)),
+        _ => read_json(text),
     }
 }

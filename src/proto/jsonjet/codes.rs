@@ -21,8 +21,6 @@ pub const QUERY_REQUIRED_WS: &str = "Query is required and must be a string";
 pub const QUERY_REQUIRED_HTTP: &str = "Query is required";
 pub const NOT_ALLOWED: &str = "Not allowed";
 pub const LOG_READ_ONLY: &str = "Stream '_log' is read-only";
-/// Pipelines, flows and lookups come with the query engine.
-pub const NO_PIPELINES: &str = "Flows, lookups and pipelines are not part of this version";
 
 /// `Stream 'x' does not exist`.
 pub fn unknown_stream(name: &str) -> String {
@@ -53,6 +51,27 @@ pub fn statement_refused(refusal: Refusal, stream: &str) -> Failure {
         ),
         Refusal::UnknownTopic => Failure::new("STREAM_NOT_FOUND", unknown_stream(stream)),
         Refusal::Protected => Failure::new("COMMAND_FAILED", LOG_READ_ONLY),
+        Refusal::FlowExists => {
+            Failure::new("FLOW_ALREADY_EXISTS", format!("Flow '{stream}' already exists"))
+        }
+        Refusal::UnknownFlow => {
+            Failure::new("FLOW_NOT_FOUND", format!("Flow '{stream}' not found"))
+        }
+        Refusal::FlowCycle => Failure::new("COMMAND_FAILED", "Flow cycle"),
+        Refusal::FlowTooDeep => {
+            Failure::new("COMMAND_FAILED", "Chains of flows are at most 32 deep")
+        }
+        Refusal::LookupExists => Failure::new(
+            "COMMAND_FAILED",
+            format!(
+                "Lookup '{stream}' already exists. Use 'create or replace lookup {stream} = \
+                 <value>' to replace it."
+            ),
+        ),
+        Refusal::UnknownLookup => {
+            Failure::new("LOOKUP_NOT_FOUND", format!("Lookup '{stream}' does not exist"))
+        }
+        Refusal::TooManyDefinitions => Failure::new("COMMAND_FAILED", "Too many definitions"),
         Refusal::TooManyTopics => Failure::new("COMMAND_FAILED", "Too many streams"),
         other => Failure::new("COMMAND_FAILED", other.storage_text().unwrap_or("Command failed")),
     }

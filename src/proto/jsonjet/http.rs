@@ -86,14 +86,20 @@ fn look(session: &JsonJet, route: Route, intake: &mut dyn Intake) {
             let names = all.iter().map(|topic| map::shown(topic)).filter(|n| session.may_touch(n));
             Object::new().raw("streams", &codec::array(names.map(codec::quoted))).end(b"")
         }
-        Route::Flows => Object::new().raw("flows", b"[]").end(b""),
+        Route::Flows => {
+            let mut list = session.visible_flows(intake);
+            list.retain(|flow| flow.spec.name.is_some());
+            let list =
+                codec::array(list.iter().map(|flow| super::flows::flow_entry(flow).end(b"")));
+            Object::new().raw("flows", &list).end(b"")
+        }
         _ => {
             let uptime = format!("{:.2}", intake.gauge(Gauge::UptimeMs) as f64 / 1000.0);
             Object::new()
                 .text("status", "running")
                 .text("version", env!("CARGO_PKG_VERSION"))
                 .number("streams", map::all(intake).len() as u64)
-                .number("activeQueries", 0)
+                .number("activeQueries", intake.flows().len() as u64)
                 .number("wsConnections", intake.gauge(Gauge::WebSockets))
                 .raw("uptime", uptime.as_bytes())
                 .end(b"")

@@ -3,8 +3,10 @@
 
 mod codec;
 mod codes;
+mod flows;
 mod http;
 mod map;
+mod oneshot;
 mod session;
 mod statement;
 

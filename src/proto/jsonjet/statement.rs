@@ -3,11 +3,12 @@
 
 use super::codec::{self, Object};
 use super::session::{JsonJet, Pending};
-use super::{codes, http, map};
+use super::{codes, flows, http, map};
 use crate::config::Role;
 use crate::fanout::Outbox;
 use crate::model::command::{Begin, Command, IfExists};
 use crate::model::event::Reply;
+use crate::model::flow::Flow;
 use crate::model::json;
 use crate::model::name::TopicName;
 use crate::model::record::Body;
@@ -16,7 +17,7 @@ use crate::model::topic::{Storage, Topic};
 use crate::proto::Intake;
 use crate::proto::contract::Bound;
 use crate::query::dialect::jet::{
-    self, Dropped, Failure, Listing, Statement, StreamOptions, is_stream_name,
+    self, Dropped, Failure, Form, Listing, Statement, StreamOptions, is_stream_name,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ pub struct Program {
 
 /// What one statement came to: R, and its parts that a sum needs.
 #[derive(Debug)]
-struct Outcome {
+pub(super) struct Outcome {
     json: Vec<u8>,
     result: Vec<u8>,
     failure: Option<Failure>,
@@ -43,16 +44,22 @@ struct Outcome {
 
 /// The statement under way.
 #[derive(Debug)]
-enum Step {
+pub(super) enum Step {
     Create { name: String, existing: IfExists },
     Delete { name: String, if_exists: bool },
     Insert { name: String, data: Vec<u8>, count: usize },
     Subscribe { topic: Arc<Topic> },
     Unsubscribe { id: u64 },
+    Flush { name: String },
+    CreateFlow { name: String, ttl_ms: Option<u64>, source: String },
+    Continuous { source: String },
+    CreateLookup { name: String, value: Vec<u8>, if_exists: IfExists },
+    DeleteOther { what: Dropped, name: String, if_exists: bool },
+    Query,
 }
 
 /// A statement is done, or waits for a reply.
-enum Progress {
+pub(super) enum Progress {
     Done(Outcome),
     Waits(Step),
 }
@@ -96,7 +103,7 @@ impl JsonJet {
                 Ok(Progress::Done(outcome)) => program.outcomes.push(outcome),
                 Err(failure) => {
                     log_failure(&failure, &text, intake);
-                    program.outcomes.push(Outcome::failed(failure, None));
+                    program.outcomes.push(Outcome::failed(failure));
                 }
             }
         }
@@ -116,7 +123,7 @@ impl JsonJet {
             Ok(outcome) => outcome,
             Err(failure) => {
                 log_failure(&failure, &program.text, intake);
-                Outcome::failed(failure, None)
+                Outcome::failed(failure)
             }
         };
         program.outcomes.push(outcome);
@@ -139,38 +146,33 @@ impl JsonJet {
                 self.delete_stream(name, if_exists, intake)
             }
             Statement::Delete { what, name, if_exists } => {
-                self.delete_other(what, &name, if_exists)
+                self.delete_other(what, name, if_exists, intake)
             }
             Statement::Insert { name, data } => self.insert_into(name, data, intake),
             Statement::Flush(name) => {
                 self.needs(Role::Write)?;
                 let topic = self.stream(&name, "STREAM_NOT_FOUND", intake)?;
-                let shown = map::shown(&topic);
-                let result = stream_result(shown);
-                Ok(command(&result, &format!("Stream '{shown}' flushed successfully")))
+                self.pending.push_back(Pending::Statement);
+                intake.command(Command::Flush { topic: topic.id });
+                Ok(Progress::Waits(Step::Flush { name: map::shown(&topic).to_owned() }))
             }
             Statement::List(listing) => self.list(listing, http, intake),
             Statement::Info(name) => self.info(name.as_deref(), intake),
             Statement::Subscribe(name) => self.subscribe_to(&name, http, intake),
             Statement::Unsubscribe(id) => self.unsubscribe_from(&id, intake),
-            Statement::CreateFlow => Err(Failure::new(
-                "COMMAND_FAILED",
-                format!("Failed to create flow: {}", codes::NO_PIPELINES),
-            )),
-            Statement::CreateLookup => Err(Failure::new("COMMAND_FAILED", codes::NO_PIPELINES)),
-            Statement::Pipeline(name) => {
-                self.needs(Role::Read)?;
-                if map::find(&name, intake).is_none() {
-                    let hint = format!("Create it first with: create stream {name}");
-                    let text = format!("{}. {hint}", codes::unknown_stream(&name));
-                    return Err(Failure::new("STREAM_NOT_FOUND", text));
-                }
-                Err(Failure::new("COMMAND_FAILED", codes::NO_PIPELINES))
+            Statement::CreateFlow { name, existing, ttl_ms, pipeline } => self
+                .create_flow(&name, existing, ttl_ms, &pipeline, intake)
+                .map_err(|failure| failure.of(Form::Flow)),
+            Statement::CreateLookup { name, existing, value } => {
+                self.create_lookup(name, existing, value, intake)
+            }
+            Statement::Pipeline(pipeline) => {
+                self.pipeline(pipeline, intake).map_err(|failure| failure.of(Form::Query))
             }
         }
     }
 
-    fn needs(&self, role: Role) -> Result<(), Failure> {
+    pub(super) fn needs(&self, role: Role) -> Result<(), Failure> {
         if self.may(role) {
             Ok(())
         } else {
@@ -178,7 +180,7 @@ impl JsonJet {
         }
     }
 
-    fn needs_touch(&self, stream: &str) -> Result<(), Failure> {
+    pub(super) fn needs_touch(&self, stream: &str) -> Result<(), Failure> {
         if self.may_touch(stream) {
             Ok(())
         } else {
@@ -256,34 +258,6 @@ impl JsonJet {
         Ok(Progress::Waits(Step::Delete { name: shown, if_exists }))
     }
 
-    fn delete_other(
-        &self,
-        what: Dropped,
-        name: &str,
-        if_exists: bool,
-    ) -> Result<Progress, Failure> {
-        self.needs(Role::Admin)?;
-        let (key, kind, code, missing) = match what {
-            Dropped::Lookup => (
-                "lookupName",
-                "Lookup",
-                "LOOKUP_NOT_FOUND",
-                format!("Lookup '{name}' does not exist"),
-            ),
-            Dropped::Query => {
-                ("queryId", "Query", "COMMAND_FAILED", format!("Query {name} not found"))
-            }
-            _ => ("flowName", "Flow", "FLOW_NOT_FOUND", format!("Flow '{name}' not found")),
-        };
-        if !if_exists {
-            return Err(Failure::new(code, missing));
-        }
-        let shown = if what == Dropped::Query { name.to_owned() } else { format!("'{name}'") };
-        let value = if what == Dropped::Query { name.into() } else { codec::quoted(name) };
-        let result = Object::new().raw(key, &value).end(b"");
-        Ok(command(&result, &format!("{kind} {shown} deleted successfully")))
-    }
-
     fn insert_into(
         &mut self,
         name: String,
@@ -341,13 +315,10 @@ impl JsonJet {
 
     fn list(&self, listing: Listing, http: bool, intake: &dyn Intake) -> Result<Progress, Failure> {
         self.needs(Role::Read)?;
-        let empty = |key: &str, value: &[u8], message: &str| {
-            Ok(command(&Object::new().raw(key, value).end(b""), message))
-        };
         match listing {
-            Listing::Flows => empty("flows", b"[]", "Found 0 active flow(s):"),
-            Listing::Lookups => empty("lookups", b"{}", "Found 0 lookup(s):"),
-            Listing::Queries => empty("queries", b"[]", "Found 0 query(s):"),
+            Listing::Flows => Ok(self.list_flows(intake)),
+            Listing::Lookups => Ok(flows::list_lookups(intake)),
+            Listing::Queries => Ok(self.list_queries(intake)),
             Listing::Streams => {
                 let mut all = map::all(intake);
                 all.retain(|topic| self.may_touch(map::shown(topic)));
@@ -386,9 +357,17 @@ impl JsonJet {
 
     fn info(&self, name: Option<&str>, intake: &dyn Intake) -> Result<Progress, Failure> {
         self.needs(Role::Read)?;
+        let all_flows = self.visible_flows(intake);
         if let Some(name) = name {
+            let flow = all_flows.iter().find(|f| f.spec.name.as_deref() == Some(name));
+            if let (Some(flow), None) = (flow, map::find(name, intake)) {
+                let source = map::find(flow.spec.source.full(), intake);
+                let info = flows::flow_info(flow, source.as_deref());
+                let result = Object::new().raw("info", &info).end(b"");
+                return Ok(command(&result, &format!("Flow '{name}' info retrieved")));
+            }
             let topic = self.stream(name, "COMMAND_FAILED", intake)?;
-            let result = Object::new().raw("info", &describe(&topic)).end(b"");
+            let result = Object::new().raw("info", &describe(&topic, &all_flows)).end(b"");
             let message = format!("Stream '{}' info retrieved", map::shown(&topic));
             return Ok(command(&result, &message));
         }
@@ -396,7 +375,7 @@ impl JsonJet {
         for topic in map::all(intake) {
             let shown = map::shown(&topic);
             if self.may_touch(shown) {
-                all = all.raw(shown, &describe(&topic));
+                all = all.raw(shown, &describe(&topic, &all_flows));
             }
         }
         let result = Object::new().raw("info", &all.end(b"")).end(b"");
@@ -413,7 +392,32 @@ impl JsonJet {
             Progress::Done(outcome) => outcome,
             Progress::Waits(_) => Outcome::empty(false),
         };
+        let http = program.http;
         match (step, reply) {
+            (Step::Query, reply) => flows::queried(reply),
+            (Step::DeleteOther { what, name, if_exists }, reply) => {
+                flows::deleted_other(what, &name, if_exists, &reply)
+            }
+            (Step::CreateFlow { name, .. }, Reply::Refused(refusal)) => {
+                Err(codes::statement_refused(refusal, &name).of(Form::Flow))
+            }
+            (Step::CreateFlow { name, ttl_ms, source }, reply) => {
+                Ok(flows::flow_created(&reply, &name, ttl_ms, &source, http))
+            }
+            (Step::Continuous { source }, Reply::Refused(refusal)) => {
+                Err(codes::statement_refused(refusal, &source).of(Form::Query))
+            }
+            (Step::Continuous { source }, reply) => Ok(flows::query_started(&reply, &source, http)),
+            (Step::CreateLookup { name, .. } | Step::Flush { name }, Reply::Refused(refusal)) => {
+                Err(codes::statement_refused(refusal, &name))
+            }
+            (Step::CreateLookup { name, value, if_exists }, reply) => {
+                Ok(flows::lookup_created(&reply, &name, &value, if_exists, http))
+            }
+            (Step::Flush { name }, _) => {
+                let message = format!("Stream '{name}' flushed successfully");
+                Ok(Outcome::of_command(&stream_result(&name), &message))
+            }
             (Step::Delete { name, if_exists }, Reply::Refused(refusal)) => {
                 let absent = refusal == crate::model::refusal::Refusal::UnknownTopic;
                 if !(absent && if_exists) {
@@ -481,6 +485,18 @@ impl JsonJet {
 }
 
 impl Outcome {
+    /// R, and its result.
+    pub(super) fn good(json: Vec<u8>, result: Vec<u8>) -> Self {
+        Self { json, result, failure: None }
+    }
+
+    /// As `command` of section 2.5.
+    pub(super) fn of_command(result: &[u8], message: &str) -> Self {
+        let object = Object::new().text("type", "command").flag("success", true);
+        let json = object.raw("result", result).text("message", message).end(b"");
+        Self::good(json, result.to_vec())
+    }
+
     fn empty(http: bool) -> Self {
         let object = Object::new().flag("success", true).text("type", "empty");
         let object = if http { object.raw("result", b"null") } else { object };
@@ -488,12 +504,20 @@ impl Outcome {
         Self { json, result: b"null".to_vec(), failure: None }
     }
 
-    fn failed(failure: Failure, kind: Option<&str>) -> Self {
-        let mut object = Object::new().flag("success", false);
-        if let Some(kind) = kind {
-            object = object.text("type", kind);
+    fn failed(mut failure: Failure) -> Self {
+        if failure.form == Form::Flow {
+            failure.message = format!("Failed to create flow: {}", failure.message);
         }
-        let json = object.raw("error", &error_object(&failure)).end(b"");
+        let mut object = Object::new().flag("success", false).raw("error", &error_object(&failure));
+        match failure.form {
+            Form::Plain => {}
+            Form::Flow => object = object.text("type", "flow").text("message", &failure.message),
+            Form::Query => {
+                let text = format!("Query failed: {}", failure.message);
+                object = object.text("type", "query").text("message", &text);
+            }
+        }
+        let json = object.end(b"");
         Self { json, result: b"null".to_vec(), failure: Some(failure) }
     }
 }
@@ -502,13 +526,7 @@ impl Outcome {
 pub(super) fn validate(query: &str) -> Vec<u8> {
     let statements = jet::split(query);
     for text in &statements {
-        let failure = match jet::parse(text.trim()) {
-            Err(failure) => failure,
-            Ok(Statement::Pipeline(_) | Statement::CreateFlow | Statement::CreateLookup) => {
-                Failure::new("COMMAND_FAILED", codes::NO_PIPELINES)
-            }
-            Ok(_) => continue,
-        };
+        let Err(failure) = jet::parse(text.trim()) else { continue };
         let object = Object::new().flag("success", false);
         return object.raw("error", &error_object(&failure)).end(b"");
     }
@@ -525,9 +543,12 @@ fn finish(program: &Program, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
         _ => several(program, failure),
     };
     if program.http {
-        let status = match failure.map(|f| f.message.as_str()) {
-            Some(codes::NOT_ALLOWED) => 403,
-            Some("Storage is full" | "Storage is read-only" | "Server is stopping") => 507,
+        let ends = |texts: &[&str]| {
+            failure.is_some_and(|f| texts.iter().any(|text| f.message.ends_with(text)))
+        };
+        let status = match () {
+            () if ends(&[codes::NOT_ALLOWED]) => 403,
+            () if ends(&["Storage is full", "Storage is read-only", "Server is stopping"]) => 507,
             _ => 200,
         };
         return http::answer(intake, status, Some("application/json"), &result);
@@ -564,10 +585,8 @@ fn error_object(failure: &Failure) -> Vec<u8> {
     Object::new().text("code", failure.code).text("message", &failure.message).end(b"")
 }
 
-fn command(result: &[u8], message: &str) -> Progress {
-    let json = Object::new().text("type", "command").flag("success", true).raw("result", result);
-    let json = json.text("message", message).end(b"");
-    Progress::Done(Outcome { json, result: result.to_vec(), failure: None })
+pub(super) fn command(result: &[u8], message: &str) -> Progress {
+    Progress::Done(Outcome::of_command(result, message))
 }
 
 fn inserted_into(name: &str, data: &[u8], count: usize) -> Progress {
@@ -586,7 +605,10 @@ fn parse_name(name: &str) -> Result<TopicName, Failure> {
         .ok_or_else(|| Failure::new("COMMAND_FAILED", format!("Invalid stream name '{name}'.")))
 }
 
-fn describe(topic: &Topic) -> Vec<u8> {
+fn describe(topic: &Topic, flows: &[Arc<Flow>]) -> Vec<u8> {
+    let readers: Vec<_> = flows.iter().filter(|flow| flow.source == topic.id).collect();
+    let names = readers.iter().filter_map(|flow| flow.spec.name.as_deref()).map(codec::quoted);
+    let (flow_names, flow_count) = (codec::array(names), readers.len() as u64);
     let subscribers = topic.shared.subscriptions();
     let count = subscribers.len() as u64;
     let ids = codec::array(subscribers.iter().map(u64::to_string));
@@ -604,13 +626,13 @@ fn describe(topic: &Topic) -> Vec<u8> {
         .text("name", map::shown(topic))
         .text("topic", topic.name.full())
         .text("type", if pipe { "pure-stream" } else { "log-stream" })
-        .number("flowSubscriberCount", 0)
+        .number("flowSubscriberCount", flow_count)
         .number("userSubscriberCount", count)
-        .number("totalSubscriberCount", count)
-        .raw("flowSubscribers", b"[]")
+        .number("totalSubscriberCount", count + flow_count)
+        .raw("flowSubscribers", &flow_names)
         .raw("userSubscribers", &ids)
         .number("documentCount", topic.shared.records())
-        .number("subscriberCount", count)
+        .number("subscriberCount", count + flow_count)
         .raw("createdAt", &iso(Some(topic.created)))
         .raw("lastActivity", &iso(topic.shared.last_activity()))
         .raw("retain", &retain)

@@ -68,7 +68,7 @@ pub enum Binary {
     Greater,
     /// `>=`
     GreaterOrEqual,
-    /// `in` an array value.
+    /// `in` an array value; any other value is one candidate.
     In,
     /// `contains`
     Contains,
@@ -114,9 +114,10 @@ impl Binary {
             Binary::LessOrEqual => order(Ordering::is_le),
             Binary::Greater => order(Ordering::is_gt),
             Binary::GreaterOrEqual => order(Ordering::is_ge),
-            Binary::In => {
-                Value::Bool(right.elements().is_some_and(|list| list.iter().any(|v| same(left, v))))
-            }
+            Binary::In => Value::Bool(match right.elements() {
+                Some(list) => list.iter().any(|v| same(left, v)),
+                None => same(left, right),
+            }),
             Binary::Contains => strings(|a, b| a.contains(b)),
             Binary::StartsWith => strings(|a, b| a.starts_with(b)),
             Binary::EndsWith => strings(|a, b| a.ends_with(b)),
@@ -138,19 +139,18 @@ fn like(text: &str, pattern: &str) -> bool {
     // Where to go on if what follows the last `%` does not fit.
     let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
     loop {
-        let (before_text, before_pattern) = (t.clone(), p.clone());
+        let before = t.clone();
         match (p.next(), t.next()) {
             (None, None) => return true,
             (Some('%'), _) => {
-                retry = Some((before_text.clone(), p.clone()));
-                t = before_text;
+                retry = Some((before.clone(), p.clone()));
+                t = before;
                 continue;
             }
             (Some('_'), Some(_)) => continue,
             (Some(a), Some(b)) if a == b => continue,
             _ => {}
         }
-        let _ = before_pattern;
         let Some((mut from, after)) = retry.take() else { return false };
         if from.next().is_none() {
             return false;
@@ -177,7 +177,8 @@ mod tests {
             ("", "_", false),
             ("aab", "%ab", true),
             ("ab", "ab%%", true),
-            ("größe", "gr__e", false),
+            ("größe", "gr__e", true),
+            ("größe", "gr___e", false),
             ("größe", "gr%e", true),
         ] {
             assert_eq!(like(text, pattern), want, "{text} like {pattern}");

@@ -41,6 +41,7 @@ pub fn evaluate<'a>(
     // Most programs of filters and aggregates are this short.
     match program.ops.as_slice() {
         [Op::Column(n)] => return Ok(env.columns.get(*n as usize).cloned().unwrap_or_default()),
+        [Op::Name(column, name)] => return Ok(named(program, *column, *name, env)),
         [Op::Constant(n)] => return Ok(program.constant(*n).by_ref()),
         _ => {}
     }
@@ -53,13 +54,7 @@ pub fn evaluate<'a>(
             Op::Record => stack.push(env.record.clone()),
             Op::Column(n) => stack.push(env.columns.get(n as usize).cloned().unwrap_or_default()),
             Op::Slot(n) => stack.push(env.slots.get(n as usize).cloned().unwrap_or_default()),
-            Op::Lookup(n) => {
-                let found = match program.constant(n) {
-                    Value::String(name) => env.world.lookups.get(&**name).map(Value::by_ref),
-                    _ => None,
-                };
-                stack.push(found.unwrap_or_default());
-            }
+            Op::Name(column, name) => stack.push(named(program, column, name, env)),
             Op::Jump(to) => at = to as usize,
             Op::KeepIf(test, to) => {
                 if stack.last().is_some_and(|value| holds(test, value)) {
@@ -77,6 +72,21 @@ pub fn evaluate<'a>(
         }
     }
     Ok(stack.pop().unwrap_or_default())
+}
+
+/// A field, or else a lookup.
+#[inline]
+fn named<'a>(program: &'a Program, column: u32, name: u32, env: &Env<'_, 'a>) -> Value<'a> {
+    match env.columns.get(column as usize) {
+        Some(value) if !matches!(value, Value::Missing) => value.clone(),
+        _ if env.world.lookups.is_empty() => Value::Missing,
+        _ => match program.constant(name) {
+            Value::String(name) => {
+                env.world.lookups.get(&**name).map(Value::by_ref).unwrap_or_default()
+            }
+            _ => Value::Missing,
+        },
+    }
 }
 
 fn operate<'a>(
@@ -116,12 +126,19 @@ fn operate<'a>(
         Op::Matches(pattern) => {
             let value = stack.pop().unwrap_or_default();
             let pattern = program.patterns.get(pattern as usize);
-            let text = loose::to_text(&value);
-            Value::Bool(value.is_some() && pattern.is_some_and(|p| p.is_match(&text)))
+            let text = if let Value::String(text) = &value { Some(text) } else { None };
+            Value::Bool(text.zip(pattern).is_some_and(|(text, pattern)| pattern.is_match(text)))
         }
         Op::List(count) => {
             let from = stack.len().saturating_sub(count as usize);
             Value::list(stack.drain(from..).collect())
+        }
+        Op::Between => {
+            let (high, low) = (stack.pop().unwrap_or_default(), stack.pop().unwrap_or_default());
+            let value = stack.pop().unwrap_or_default();
+            let from = loose::compare(&value, &low).is_some_and(std::cmp::Ordering::is_ge);
+            let to = loose::compare(&value, &high).is_some_and(std::cmp::Ordering::is_le);
+            Value::Bool(from && to)
         }
         Op::OneOf(count) => {
             let from = stack.len().saturating_sub(count as usize + 1);
@@ -165,16 +182,29 @@ fn object<'a>(items: &'a [Item], stack: &mut Scratch<'a>) -> Value<'a> {
             }
         }
     }
+    if !simple {
+        for (item, value) in valued.clone().zip(&stack[from..]) {
+            if let (Item::Named(name), false) = (item, matches!(value, Value::Missing)) {
+                put(&mut fields, Text::Borrowed(name), value.clone());
+            }
+        }
+        for (item, value) in valued.zip(stack.drain(from..)) {
+            if *item == Item::Override {
+                for (name, value) in value.fields().unwrap_or_default().iter() {
+                    put(&mut fields, name.clone(), value.clone());
+                }
+            }
+        }
+        let dropped = |name: &str| items.iter().any(|i| matches!(i, Item::Drop(d) if d == name));
+        fields.retain(|(name, _)| !dropped(name));
+        return Value::record(fields);
+    }
     for (item, value) in valued.zip(stack.drain(from..)) {
         if let Item::Named(name) = item
             && !matches!(value, Value::Missing)
         {
             put(&mut fields, Text::Borrowed(name), value);
         }
-    }
-    if !simple {
-        let dropped = |name: &str| items.iter().any(|i| matches!(i, Item::Drop(d) if d == name));
-        fields.retain(|(name, _)| !dropped(name));
     }
     Value::record(fields)
 }

@@ -68,8 +68,8 @@ pub enum Op {
     Record,
     /// Pushes a field of the record, by its column.
     Column(u32),
-    /// Pushes the lookup named by a constant.
-    Lookup(u32),
+    /// Pushes a field by its column or, if it is missing, the lookup named by a constant.
+    Name(u32, u32),
     /// Pushes what the operator around has put there: an aggregate, the window.
     Slot(u32),
     /// Replaces an object by its member named by a constant.
@@ -88,6 +88,8 @@ pub enum Op {
     List(u32),
     /// Pops the values of a shape and pushes a record.
     Object(u32),
+    /// Whether the third value from the top lies between the other two, ends included; pops all.
+    Between,
     /// Whether the value below equals one of the so many on top; pops all.
     OneOf(u32),
     /// Goes on at that operation.
@@ -105,6 +107,8 @@ pub enum Item {
     Spread,
     /// A field.
     Named(String),
+    /// The fields of a value, over what named items say.
+    Override,
     /// No such field; takes no value.
     Drop(String),
 }
@@ -148,9 +152,19 @@ impl Program {
         self.reads_record
     }
 
+    /// Whether a record can make it fail.
+    #[must_use]
+    pub fn can_fail(&self) -> bool {
+        let may = |op: &Op| matches!(op, Op::Call(..) | Op::Binary(Binary::Matches));
+        self.ops.iter().any(may)
+    }
+
     /// Columns it reads.
     pub fn columns(&self) -> impl Iterator<Item = u32> {
-        self.ops.iter().filter_map(|op| if let Op::Column(n) = op { Some(*n) } else { None })
+        self.ops.iter().filter_map(|op| match op {
+            Op::Column(n) | Op::Name(n, _) => Some(*n),
+            _ => None,
+        })
     }
 
     /// The canonical text: operations in their order, names instead of numbers.
@@ -172,7 +186,9 @@ impl Program {
                 Op::Column(n) => {
                     write!(out, "{}", columns.get(*n as usize).map_or("?", String::as_str))
                 }
-                Op::Lookup(n) => write!(out, "lookup:{}", constant(*n)),
+                Op::Name(n, _) => {
+                    write!(out, "{}?", columns.get(*n as usize).map_or("?", String::as_str))
+                }
                 Op::Slot(n) => write!(out, "slot:{n}"),
                 Op::Member(n) => write!(out, ".{}", constant(*n)),
                 Op::Index => write!(out, "[]"),
@@ -188,6 +204,7 @@ impl Program {
                 }
                 Op::List(n) => write!(out, "list/{n}"),
                 Op::Object(n) => write!(out, "object{:?}", self.shapes.get(*n as usize)),
+                Op::Between => write!(out, "between"),
                 Op::OneOf(n) => write!(out, "one_of/{n}"),
                 Op::Jump(to) => write!(out, "jump@{to}"),
                 Op::KeepIf(test, to) => write!(out, "keep_if_{test:?}@{to}"),
@@ -214,11 +231,12 @@ impl Builder {
     /// Emits an operation.
     pub fn op(&mut self, op: Op) {
         let (pops, pushes) = match op {
-            Op::Constant(_) | Op::Record | Op::Column(_) | Op::Lookup(_) | Op::Slot(_) => (0, 1),
+            Op::Constant(_) | Op::Record | Op::Column(_) | Op::Name(..) | Op::Slot(_) => (0, 1),
             Op::Member(_) | Op::Unary(_) | Op::Matches(_) => (1, 1),
             Op::Index | Op::Binary(_) => (2, 1),
             Op::Call(_, n) | Op::List(n) => (n as usize, 1),
             Op::OneOf(n) => (n as usize + 1, 1),
+            Op::Between => (3, 1),
             Op::Object(shape) => {
                 let items = self.program.shapes.get(shape as usize);
                 let valued = |item: &&Item| !matches!(item, Item::Drop(_));
@@ -245,10 +263,19 @@ impl Builder {
         self.op(Op::Member(index));
     }
 
-    /// Emits the lookup of that name.
-    pub fn lookup(&mut self, name: &str) {
+    /// Emits the field of a column, or else the lookup of that name.
+    pub fn name(&mut self, column: u32, name: &str) {
         let index = self.keep(Value::text(name.to_lowercase()));
-        self.op(Op::Lookup(index));
+        self.op(Op::Name(column, index));
+    }
+
+    /// Reads a slot wherever a column was read.
+    pub fn replace_column(&mut self, column: u32, slot: u32) {
+        for op in &mut self.program.ops {
+            if matches!(op, Op::Column(n) | Op::Name(n, _) if *n == column) {
+                *op = Op::Slot(slot);
+            }
+        }
     }
 
     /// Emits an object of these items, whose values were emitted in their order.
@@ -299,7 +326,7 @@ impl Builder {
         for op in &other.ops {
             let op = match *op {
                 Op::Constant(n) => Op::Constant(self.keep(other.constant(n).clone())),
-                Op::Lookup(n) => Op::Lookup(self.keep(other.constant(n).clone())),
+                Op::Name(column, n) => Op::Name(column, self.keep(other.constant(n).clone())),
                 Op::Member(n) => Op::Member(self.keep(other.constant(n).clone())),
                 Op::Object(n) => {
                     self.program.shapes.push(other.shapes[n as usize].clone());

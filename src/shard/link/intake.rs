@@ -2,18 +2,23 @@
 //! collected and carried out when it has returned.
 
 use crate::broker::clients::Client;
+use crate::broker::flows::Bad;
 use crate::config::{Access, Config};
 use crate::fanout::Palette;
 use crate::model::command::{ClientFrame, ClientId, Command};
 use crate::model::event::Reply;
+use crate::model::flow::{Flow, FlowRef, FlowSpec};
 use crate::model::name::TopicName;
 use crate::model::record::{Body, Record, TimeNs};
 use crate::model::topic::Topic;
 use crate::proto::Intake;
 use crate::proto::contract::{Bound, Count, Counter, Gauge, HttpReply, Pause};
+use crate::query::program::Lookups;
+use crate::query::pull::Job;
 use crate::shard::core::Core;
 use crate::shard::link::conn::{Control, NEVER};
 use crate::shard::mail::{Mail, Origin, OwnedRecords};
+use crate::shard::query::Task;
 use crate::wire::http::write_response;
 use std::sync::Arc;
 
@@ -89,6 +94,40 @@ impl Intake for Desk<'_> {
                 self.core.reply(origin, Reply::Refused(refusal));
             }
         }
+    }
+
+    fn run_query(&mut self, job: Box<dyn Job>) {
+        let (origin, front, now) = (self.expect(), self.front, self.core.now);
+        self.core.process.workers.begin(front);
+        let control = Arc::default();
+        self.core.tasks.push_back(Task { origin, front, now, control, job });
+    }
+
+    fn queries_running(&self) -> u64 {
+        self.core.process.workers.running(self.front)
+    }
+
+    fn flows(&self) -> Vec<Arc<Flow>> {
+        self.core.catalog.flows.iter().cloned().collect()
+    }
+
+    fn flow_ring(&self, spec: &FlowSpec) -> Option<Vec<TopicName>> {
+        let flows = &self.core.catalog.flows;
+        let name = spec.name.clone().map(FlowRef::Name);
+        let without = name.and_then(|name| flows.find(&name)).map(|flow| flow.id);
+        match flows.check(&spec.source, &spec.targets, without) {
+            Err(Bad::Cycle(path)) => Some(path),
+            _ => None,
+        }
+    }
+
+    fn lookups(&self) -> Arc<Lookups> {
+        Arc::clone(self.core.catalog.lookups())
+    }
+
+    fn lookup_names(&self) -> Vec<Arc<str>> {
+        let catalog = &self.core.catalog;
+        catalog.lookups().keys().filter_map(|name| catalog.lookup_name(name).cloned()).collect()
     }
 
     fn command(&mut self, command: Command) {

@@ -8,13 +8,15 @@ use crate::log::disk::{Done, Tag};
 use crate::log::{Event, Settings};
 use crate::model::command::IfExists;
 use crate::model::event::Reply;
+use crate::model::flow::FlowId;
 use crate::model::name::TopicName;
 use crate::model::record::{Offset, TimeNs};
 use crate::model::refusal::Refusal;
 use crate::model::topic::{Retention, Storage, Topic, TopicId};
 use crate::shard::core::Core;
 use crate::shard::mail::{Mail, Origin};
-use ahash::AHashMap;
+use crate::shard::topic::definitions::{NEXT_FLOW_KEY, restore};
+use ahash::{AHashMap, AHashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -28,19 +30,20 @@ const NEXT_TOPIC_KEY: &[u8] = b"next_topic";
 
 /// A change that waits to be durable, then to be heard.
 #[derive(Debug)]
-struct Pending {
-    durable_at: Offset,
-    name: TopicName,
-    changes: Vec<Change>,
-    origin: Origin,
-    reply: Reply,
+pub(super) struct Pending {
+    pub durable_at: Offset,
+    /// Of the topic that it makes or deletes.
+    pub name: Option<TopicName>,
+    pub changes: Vec<Change>,
+    pub origin: Origin,
+    pub reply: Reply,
 }
 
 /// A change that not every shard has heard of.
 #[derive(Debug)]
 struct Spreading {
     left: usize,
-    name: TopicName,
+    name: Option<TopicName>,
     origin: Origin,
     reply: Reply,
 }
@@ -50,25 +53,30 @@ struct Spreading {
 pub struct Topics {
     log: CatalogLog,
     next_id: TopicId,
+    pub(super) next_flow: FlowId,
+    /// Flows that are being ended because their time is over.
+    pub(super) ending: AHashSet<FlowId>,
     pending: VecDeque<Pending>,
     spreading: AHashMap<u64, Spreading>,
     next_round: u64,
     /// Names that pending changes make or delete: requests for them wait.
     busy: Vec<TopicName>,
+    /// Definitions on their way.
+    defining: usize,
     waiting: VecDeque<Mail>,
     events: Vec<Event>,
 }
 
 impl Topics {
-    /// Reads the catalog; gives the topics in the order they were made, and the last client id that
-    /// may have been given out.
+    /// Reads the catalog; gives the topics in the order they were made, then the definitions, and
+    /// the last client id that may have been given out.
     ///
     /// # Errors
     /// The directory cannot be read.
     pub fn open(
         core: &mut Core,
         settings: Settings,
-    ) -> std::io::Result<(Self, Vec<Arc<Topic>>, u64, crate::log::Report)> {
+    ) -> std::io::Result<(Self, Vec<Change>, u64, crate::log::Report)> {
         let dir = core.process.config.data_dir.join("catalog");
         let settings =
             Settings { segment_bytes_min: 64 << 10, segment_bytes_max: 4 << 20, ..settings };
@@ -82,6 +90,10 @@ impl Topics {
             }
         }
         list.sort_by_key(|topic| topic.id);
+        let definitions: Vec<Change> = log
+            .iter()
+            .filter_map(|(family, key, value)| restore(family, key, value, &list))
+            .collect();
         let counter = |key: &[u8]| {
             let bytes = log.get(COUNTER_FAMILY, key)?.try_into().ok()?;
             Some(u64::from_le_bytes(bytes))
@@ -89,17 +101,23 @@ impl Topics {
         let last_client = counter(CLIENTS_KEY).unwrap_or(0);
         let above = list.last().map_or(1, |topic| topic.id + 1);
         let next_id = above.max(counter(NEXT_TOPIC_KEY).unwrap_or(1) as TopicId);
+        let next_flow = counter(NEXT_FLOW_KEY).unwrap_or(1);
         let topics = Self {
             log,
             next_id,
+            next_flow,
+            ending: AHashSet::new(),
             pending: VecDeque::new(),
             spreading: AHashMap::new(),
             next_round: 0,
             busy: Vec::new(),
+            defining: 0,
             waiting: VecDeque::new(),
             events: Vec::new(),
         };
-        Ok((topics, list, last_client, report))
+        let mut changes: Vec<Change> = list.into_iter().map(Change::Created).collect();
+        changes.extend(definitions);
+        Ok((topics, changes, last_client, report))
     }
 
     /// Notes that client ids up to this one may be given out.
@@ -110,13 +128,18 @@ impl Topics {
         }
     }
 
-    /// Takes a request to make or delete a topic.
+    /// Takes a request to make or delete something.
     pub fn request(&mut self, core: &mut Core, mail: Mail) {
         let name = match &mail {
-            Mail::Create { name, .. } | Mail::Delete { name, .. } => name,
-            _ => return,
+            Mail::Create { name, .. } | Mail::Delete { name, .. } => Some(name),
+            _ => None,
         };
-        if self.busy.contains(name) {
+        // Definitions wait for each other, since one decides whether another may be made.
+        let busy = match name {
+            Some(name) => self.busy.contains(name),
+            None => self.defining > 0 || !self.busy.is_empty(),
+        };
+        if busy {
             return self.waiting.push_back(mail);
         }
         match mail {
@@ -134,30 +157,38 @@ impl Topics {
                 self.create(core, origin, wanted, if_exists);
             }
             Mail::Delete { origin, name } => self.delete(core, origin, &name),
+            Mail::CreateFlow { origin, spec, if_exists } => {
+                self.create_flow(core, origin, spec, if_exists);
+            }
+            Mail::DeleteFlow { origin, flow } => self.delete_flow(core, origin, &flow),
+            Mail::SetLookup { origin, name, value, if_exists } => {
+                self.set_lookup(core, origin, (&name, &value), if_exists);
+            }
+            Mail::DeleteLookup { origin, name } => self.delete_lookup(core, origin, &name),
             _ => {}
         }
     }
 
     fn create(&mut self, core: &mut Core, origin: Origin, mut wanted: Topic, if_exists: IfExists) {
         let existing = core.catalog.find(&wanted.name).cloned();
-        let refuse = |core: &mut Core, why| core.reply(origin, Reply::Refused(why));
         if existing.is_some() && if_exists == IfExists::Refuse {
-            return refuse(core, Refusal::TopicExists);
+            return refuse(core, origin, Refusal::TopicExists);
         }
         if existing.is_some() && if_exists == IfExists::Keep {
             return core.reply(origin, Reply::Created { existed: true });
         }
         if core.process.stopping.load(std::sync::atomic::Ordering::Relaxed) {
-            return refuse(core, Refusal::Stopping);
+            return refuse(core, origin, Refusal::Stopping);
         }
         let queues_full =
             wanted.queue && core.catalog.queues() >= core.process.config.mesh.max_topics;
         if existing.is_none() && (queues_full || core.catalog.len() >= TOPICS_MAX) {
-            return refuse(core, Refusal::TooManyTopics);
+            return refuse(core, origin, Refusal::TooManyTopics);
         }
         wanted.id = self.next_id;
         let mut changes = Vec::new();
         if let Some(old) = &existing {
+            changes = self.end_flows_of(core, old.id);
             changes.push(Change::Deleted(old.id));
         }
         let value = encode(&wanted);
@@ -169,9 +200,10 @@ impl Topics {
                 changes.push(Change::Created(Arc::new(wanted)));
                 let reply = Reply::Created { existed: existing.is_some() };
                 self.busy.push(name.clone());
+                let name = Some(name);
                 self.pending.push_back(Pending { durable_at, name, changes, origin, reply });
             }
-            Err(why) => refuse(core, crate::shard::topic::owner::refusal(why)),
+            Err(why) => refuse(core, origin, crate::shard::topic::owner::refusal(why)),
         }
     }
 
@@ -185,10 +217,11 @@ impl Topics {
         let deleted = self.log.delete(core.now, TOPIC_FAMILY, name.full().as_bytes());
         match noted.and(deleted) {
             Ok(Some(durable_at)) => {
-                let changes = vec![Change::Deleted(topic.id)];
+                let mut changes = self.end_flows_of(core, topic.id);
+                changes.push(Change::Deleted(topic.id));
                 let reply = Reply::Done;
-                let name = name.clone();
                 self.busy.push(name.clone());
+                let name = Some(name.clone());
                 self.pending.push_back(Pending { durable_at, name, changes, origin, reply });
             }
             Ok(None) => core.reply(origin, Reply::Refused(Refusal::UnknownTopic)),
@@ -228,7 +261,7 @@ impl Topics {
                             pending.origin,
                             Reply::Refused(crate::shard::topic::owner::refusal(why)),
                         );
-                        self.release(core, &pending.name);
+                        self.release(core, pending.name.as_ref());
                     }
                 }
                 Event::Poisoned { .. } | Event::ReadOnly | Event::Full => {
@@ -240,14 +273,60 @@ impl Topics {
 
     /// Requests for a name may go on: every shard has heard of the change before them, or it
     /// failed.
-    fn release(&mut self, core: &mut Core, name: &TopicName) {
-        self.busy.retain(|busy| busy != name);
+    fn release(&mut self, core: &mut Core, name: Option<&TopicName>) {
+        match name {
+            Some(name) => self.busy.retain(|busy| busy != name),
+            None => self.defining = self.defining.saturating_sub(1),
+        }
         for mail in std::mem::take(&mut self.waiting) {
             self.request(core, mail);
         }
     }
 
-    fn announce(&mut self, core: &mut Core, pending: Pending) {
+    /// Writes an entry; gives when it is durable.
+    pub(super) fn put(
+        &mut self,
+        core: &Core,
+        family: u8,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<Offset, Refusal> {
+        self.log.put(core.now, family, key, value).map_err(crate::shard::topic::owner::refusal)
+    }
+
+    /// Writes a counter.
+    pub(super) fn put_counter(
+        &mut self,
+        core: &Core,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<Offset, Refusal> {
+        self.put(core, COUNTER_FAMILY, key, value)
+    }
+
+    /// Removes an entry; gives when that is durable.
+    pub(super) fn remove(
+        &mut self,
+        core: &Core,
+        family: u8,
+        key: &[u8],
+    ) -> Result<Option<Offset>, Refusal> {
+        self.log.delete(core.now, family, key).map_err(crate::shard::topic::owner::refusal)
+    }
+
+    /// Announces a definition when it is durable.
+    pub(super) fn wait_for(&mut self, pending: Pending) {
+        self.count_definition();
+        self.pending.push_back(pending);
+    }
+
+    /// Others wait until this one is known.
+    pub(super) fn count_definition(&mut self) {
+        self.defining += 1;
+    }
+
+    /// Tells every shard of changes.
+    pub(super) fn announce(&mut self, core: &mut Core, pending: Pending) {
         self.next_round += 1;
         let round = self.next_round;
         let left = usize::from(core.shards());
@@ -270,7 +349,7 @@ impl Topics {
             && let Some(Spreading { name, origin, reply, .. }) = self.spreading.remove(&round)
         {
             core.reply(origin, reply);
-            self.release(core, &name);
+            self.release(core, name.as_ref());
         }
     }
 
@@ -279,6 +358,11 @@ impl Topics {
     pub fn is_idle(&self) -> bool {
         self.pending.is_empty()
     }
+}
+
+/// Answers a request that changes nothing.
+pub(super) fn refuse(core: &mut Core, origin: Origin, why: Refusal) {
+    core.reply(origin, Reply::Refused(why));
 }
 
 /// Version, id, storage, queue, created, three optional bounds.

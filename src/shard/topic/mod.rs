@@ -3,5 +3,6 @@
 
 pub mod ballast;
 pub mod changes;
+pub mod definitions;
 pub mod deliver;
 pub mod owner;

@@ -12,7 +12,8 @@ use crate::log::disk::ring::RingDisk;
 use crate::log::disk::{Disk as _, Done, Tag};
 use crate::log::position::{Position, PositionFile};
 use crate::log::{self, Batch, Event, Partition, Pipe, Settings, SpaceState};
-use crate::model::record::{Offset, Record};
+use crate::model::flow::{Derivation, FlowId};
+use crate::model::record::{Body, Offset, Record};
 use crate::model::refusal::Refusal;
 use crate::model::topic::{Storage, Topic, TopicId};
 use crate::proto::contract::Bound;
@@ -64,6 +65,8 @@ pub struct Owned {
     waiting: VecDeque<Waiting>,
     /// Its queue, if it was ever consumed.
     pub queued: Option<Box<Queued>>,
+    /// Where the last record of each flow came from, at the restart.
+    pub repeats: AHashMap<FlowId, Derivation>,
     /// Appends that wait for room in the queue.
     parked: VecDeque<(Origin, OwnedRecords)>,
     dirty: bool,
@@ -109,6 +112,8 @@ pub struct Owner {
     retention: crate::config::effective::RetentionDefaults,
     space: SpaceState,
     events: Vec<Event>,
+    /// Appends of flows that were all there already.
+    repeated: Vec<Origin>,
 }
 
 /// Tags of a topic's log and of its position file.
@@ -149,6 +154,7 @@ impl Owner {
             retention: config.retention,
             space: SpaceState::Ok,
             events: Vec::new(),
+            repeated: Vec::new(),
         }
     }
 
@@ -184,6 +190,7 @@ impl Owner {
             interest: vec![0; self.shards],
             waiting: VecDeque::new(),
             queued: None,
+            repeats: AHashMap::new(),
             parked: VecDeque::new(),
             dirty: false,
         };
@@ -283,6 +290,15 @@ impl Owner {
         if owned.topic.storage == Storage::Memory {
             return Err(Refusal::Protected);
         }
+        if bound == Bound::Repeat && !owned.repeats.is_empty() {
+            let kept: Vec<Record<'_>> =
+                records.iter().filter(|record| !owned.has(record)).copied().collect();
+            if kept.is_empty() {
+                self.repeated.push(origin);
+                return Ok(0);
+            }
+            return self.append(origin, topic, &kept, Bound::Free, stopping);
+        }
         if bound == Bound::Queue && owned.is_full(topic_size) {
             if full == QueueFull::Error {
                 return Err(Refusal::QueueFull);
@@ -317,6 +333,7 @@ impl Owner {
 
     /// Freezes what the turn appended and gives it to the disk.
     pub fn seal(&mut self, outcome: &mut Outcome) {
+        outcome.done.extend(self.repeated.drain(..).map(|origin| (origin, Ok(()))));
         for topic in std::mem::take(&mut self.dirty) {
             let Some(owned) = self.topics.get_mut(&topic) else { continue };
             owned.dirty = false;
@@ -428,6 +445,12 @@ impl Owner {
         }
     }
 
+    /// Whether records wait to be sealed.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     /// Whether appends or queues still have something to do before the turn ends.
     #[must_use]
     pub fn has_work(&self) -> bool {
@@ -530,6 +553,12 @@ fn last_time(partition: &Partition) -> i64 {
 }
 
 impl Owned {
+    /// Whether a flow's record was there at the restart.
+    fn has(&self, record: &Record<'_>) -> bool {
+        let Body::Derived { flow, from, .. } = record.body else { return false };
+        self.repeats.get(&flow).is_some_and(|last| from <= *last)
+    }
+
     fn append(&mut self, origin: Origin, records: &[Record<'_>]) -> Result<usize, Refusal> {
         let appended = match &mut self.store {
             Store::Log(partition) => partition.append(records),

@@ -1,12 +1,18 @@
-//! JET, the language of JSON streams (jsonjet, section 3): the statements about streams.
-//! Definitions of flows and lookups and pipelines are recognised and handed out as such.
+//! JET, the language of JSON streams (jsonjet, section 3). `statement` reads statements,
+//! `operators` and `summarize` pipelines, `expression` expressions, `token` the words of all three;
+//! `lex` finds where statements end, `literal` turns literals into JSON.
 
 mod lex;
 mod literal;
 mod statement;
+mod token;
+mod expression;
+mod operators;
+mod summarize;
 
+pub use expression::is_built_in;
 pub use lex::split;
 pub use literal::to_json;
 pub use statement::{
-    Dropped, Existing, Failure, Listing, Statement, StreamOptions, is_stream_name, parse,
+    Dropped, Existing, Failure, Form, Listing, Statement, StreamOptions, is_stream_name, parse,
 };

@@ -2,9 +2,13 @@
 
 use super::lex::{end_of_string, place, skip};
 use super::literal::to_json;
+use super::operators::pipeline;
+use super::token::{Lexer, Token};
 use crate::model::command::IfExists;
 use crate::model::json::{self, Kind};
 use crate::model::topic::Retention;
+use crate::query::pipeline::Pipeline;
+use std::sync::Arc;
 
 /// Bytes of one statement (section 3.1).
 const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -25,10 +29,26 @@ pub enum Statement {
         /// `with {..}`.
         options: StreamOptions,
     },
-    /// `create flow`, which needs the pipeline language.
-    CreateFlow,
-    /// `create lookup`, which needs the pipeline language.
-    CreateLookup,
+    /// `create flow`.
+    CreateFlow {
+        /// Its name.
+        name: String,
+        /// The words before `flow`.
+        existing: Existing,
+        /// `ttl`, in milliseconds.
+        ttl_ms: Option<u64>,
+        /// What it does.
+        pipeline: Arc<Pipeline>,
+    },
+    /// `create lookup`.
+    CreateLookup {
+        /// Its name.
+        name: String,
+        /// The words before `lookup`.
+        existing: Existing,
+        /// The literal as JSON.
+        value: Vec<u8>,
+    },
     /// `delete` or `drop`.
     Delete {
         /// Of what.
@@ -55,8 +75,8 @@ pub enum Statement {
     Subscribe(String),
     /// `unsubscribe`, a number as written.
     Unsubscribe(String),
-    /// A pipeline over this stream.
-    Pipeline(String),
+    /// A pipeline.
+    Pipeline(Arc<Pipeline>),
 }
 
 /// What `create` says of something that exists.
@@ -106,12 +126,32 @@ pub struct Failure {
     pub code: &'static str,
     /// Text.
     pub message: String,
+    /// What kind of statement failed.
+    pub form: Form,
+}
+
+/// How the failure of a statement is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Code and text.
+    #[default]
+    Plain,
+    /// As that of a flow.
+    Flow,
+    /// As that of a pipeline.
+    Query,
 }
 
 impl Failure {
     /// Joins the parts.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), form: Form::Plain }
+    }
+
+    /// As the failure of a flow or a pipeline.
+    #[must_use]
+    pub fn of(self, form: Form) -> Self {
+        Self { form, ..self }
     }
 }
 
@@ -154,8 +194,8 @@ pub fn parse(text: &str) -> Result<Statement, Failure> {
             }
         },
         _ => {
-            reader.at = start;
-            reader.pipeline()
+            let pipeline = pipeline(text, start).map_err(|failure| failure.of(Form::Query))?;
+            Ok(Statement::Pipeline(Arc::new(pipeline)))
         }
     }
 }
@@ -236,10 +276,10 @@ impl<'a> Reader<'a> {
             IfExists::Refuse
         };
         if self.takes("flow") {
-            return Ok(Statement::CreateFlow);
+            return self.flow(existing).map_err(|failure| failure.of(Form::Flow));
         }
         if self.takes("lookup") {
-            return Ok(Statement::CreateLookup);
+            return self.lookup(existing);
         }
         self.expect("stream")?;
         let name = self.stream_name()?;
@@ -313,20 +353,49 @@ impl<'a> Reader<'a> {
         self.end(Statement::List(listing))
     }
 
-    fn pipeline(&mut self) -> Result<Statement, Failure> {
-        let rest = self.rest();
-        let end = rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.')))
-            .unwrap_or(rest.len());
-        let name = &rest[..end];
-        if !is_stream_name(name) {
-            return self.unexpected();
+    fn flow(&mut self, existing: Existing) -> Result<Statement, Failure> {
+        let mut lexer = Lexer::new(self.text, self.at)?;
+        let name = lexer.identifier()?.to_owned();
+        let mut ttl_ms = None;
+        if lexer.takes_word("ttl")? {
+            lexer.expect("(")?;
+            let ms = match lexer.token() {
+                Token::Duration(ms) => Some(*ms),
+                Token::Number(text) => text.parse().ok(),
+                Token::String(text) => duration_ms(text),
+                _ => None,
+            };
+            let Some(ms) = ms.filter(|ms| *ms >= 1.0) else {
+                return Err(lexer.unexpected("a duration"));
+            };
+            ttl_ms = Some(ms as u64);
+            lexer.advance()?;
+            lexer.expect(")")?;
         }
-        self.at += end;
-        if self.rest().is_empty() || self.next_is(b'|') {
-            return Ok(Statement::Pipeline(name.to_owned()));
+        if !lexer.is_word("as") {
+            return Err(lexer.unexpected("'as'"));
         }
-        self.unexpected()
+        let pipeline = Arc::new(pipeline(self.text, lexer.end())?);
+        if pipeline.sorts() {
+            let text = "sort by needs all records: it may only stand in a one-shot query";
+            return Err(Failure::new("INVALID_QUERY", text));
+        }
+        Ok(Statement::CreateFlow { name, existing, ttl_ms, pipeline })
+    }
+
+    fn lookup(&mut self, existing: Existing) -> Result<Statement, Failure> {
+        let mut lexer = Lexer::new(self.text, self.at)?;
+        let name = lexer.identifier()?.to_owned();
+        if !lexer.is("=") {
+            return Err(lexer.unexpected("'='"));
+        }
+        self.at = lexer.end();
+        let value = to_json(self.rest()).map_err(|(at, what)| {
+            let (line, column) = place(self.text, self.at + at);
+            let detail = format!("{what} at line {line}, column {column}");
+            Failure::new("LOOKUP_VALUE_ERROR", format!("Invalid lookup value: {detail}"))
+        })?;
+        Ok(Statement::CreateLookup { name, existing, value })
     }
 
     fn expect(&mut self, keyword: &str) -> Result<(), Failure> {
@@ -384,7 +453,7 @@ fn stream_options(literal: &str, text: &str, at: usize) -> Result<StreamOptions,
         let key = json::unescape(key);
         let number = match value.kind {
             Kind::Number => value.as_u64(),
-            Kind::String => value.as_string().and_then(|text| duration_ms(&text)),
+            Kind::String => value.as_string().and_then(|t| duration_ms(&t)).map(|ms| ms as u64),
             _ => None,
         };
         match (key.as_str(), number) {
@@ -434,10 +503,10 @@ fn quote_durations(literal: &str) -> String {
     out
 }
 
-/// A duration such as `1h30m` in whole milliseconds; a bare number is milliseconds.
-fn duration_ms(text: &str) -> Option<u64> {
-    if let Ok(number) = text.parse() {
-        return Some(number);
+/// A duration such as `1h30m` in milliseconds; a bare number is milliseconds.
+pub(super) fn duration_ms(text: &str) -> Option<f64> {
+    if let Ok(number) = text.parse::<u64>() {
+        return Some(number as f64);
     }
     let mut rest = text;
     let mut total = 0.0_f64;
@@ -460,7 +529,7 @@ fn duration_ms(text: &str) -> Option<u64> {
             };
         rest = &rest[letters..];
     }
-    (!text.is_empty() && total < 1e15).then_some(total as u64)
+    (!text.is_empty() && total < 1e15).then_some(total)
 }
 
 #[cfg(test)]

@@ -1,0 +1,507 @@
+//! Flows at work: each runs on the shard that owns the topic it reads, so that it sees every record
+//! once and in order.
+//!
+//! A flow on a log keeps its position and its state in checkpoints ([`checkpoint`]) and reads the
+//! log from there after a restart. What it inserts carries where it came from, and until it has
+//! come to where the log ended at the restart, the owner of a target drops what it already has: so
+//! each record counts once and each output stands once. Cost: a record is scanned once for each
+//! flow that looks at it ([`select`] finds those); an output is copied once.
+
+pub mod checkpoint;
+mod files;
+mod output;
+mod select;
+
+use crate::broker::Peer;
+use crate::log::{Batch, Cursor, UpTo};
+use crate::model::event::Reply;
+use crate::model::flow::{Derivation, Flow, FlowId};
+use crate::model::record::{Body, Offset, Record};
+use crate::model::topic::{Storage, Topic, TopicId};
+use crate::model::value::of_record;
+use crate::proto::contract::Bound;
+use crate::query::dialect::jet;
+use crate::query::program::{Lookups, World};
+use crate::query::push::Runner;
+use crate::shard::Shard;
+use crate::shard::mail::{Mail, Origin, OwnedRecords};
+use crate::shard::topic::owner::Store;
+use ahash::AHashMap;
+use checkpoint::Checkpoints;
+use files::Files;
+use output::{Outputs, Troubles};
+use select::Selector;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Slot of replies that are for a flow.
+pub const FLOW_SLOT: u32 = u32::MAX - 1;
+/// Bytes of a log read at once for a flow that is behind.
+const CHUNK_BYTES: usize = 256 << 10;
+/// Chunks read in one turn.
+const CHUNKS_A_TURN: usize = 8;
+/// Appends of a flow that may be under way before it reads on.
+const UNDER_WAY_MAX: u64 = 256;
+
+/// A flow at work.
+#[derive(Debug)]
+pub struct Running {
+    flow: Arc<Flow>,
+    runner: Runner,
+    /// Offset of the source that is read next.
+    position: Offset,
+    /// It reads the log, up to where the live records begin.
+    cursor: Option<Cursor>,
+    /// Outputs of records before this one may be there already.
+    repeat_until: Offset,
+    /// Where the last output came from, and the ordinal of the next one of the same record.
+    derived: (Offset, u32),
+    /// It is kept over a restart.
+    durable: bool,
+    /// Appends that were sent to, and acknowledged by, each target.
+    issued: Vec<u64>,
+    settled: Vec<u64>,
+    /// The topics that it has written to.
+    targets: Vec<Arc<Topic>>,
+    troubles: Troubles,
+    files: Files,
+}
+
+/// All flows of a shard.
+#[derive(Debug, Default)]
+pub struct Flows {
+    by_topic: AHashMap<TopicId, Readers>,
+    /// Flow and target of an append under way.
+    appends: AHashMap<u32, (TopicId, FlowId, usize)>,
+    next_token: u32,
+    /// When a flow has something to do by the clock, ms since 1970.
+    pub next_ms: Option<i64>,
+    /// Flows that read their logs.
+    behind: usize,
+    /// What is stored of them.
+    pub checkpoints: Checkpoints,
+}
+
+/// The flows that read one topic.
+#[derive(Debug, Default)]
+struct Readers {
+    list: Vec<Running>,
+    selector: Selector,
+    /// Live flows have seen every record before this one.
+    head: Offset,
+    /// Flows that the clock may make emit.
+    timed: usize,
+}
+
+impl Flows {
+    /// Whether no flow reads its log.
+    #[must_use]
+    pub fn caught_up(&self) -> bool {
+        self.behind == 0
+    }
+
+    /// Whether a flow reads this topic here.
+    #[must_use]
+    pub fn has(&self, topic: TopicId) -> bool {
+        self.by_topic.contains_key(&topic)
+    }
+
+    fn find(&mut self, topic: TopicId, flow: FlowId) -> Option<&mut Running> {
+        self.by_topic.get_mut(&topic)?.list.iter_mut().find(|running| running.flow.id == flow)
+    }
+}
+
+impl Running {
+    fn share(&self) {
+        let (counters, shared) = (self.runner.counters(), &self.flow.shared);
+        shared.records_out.store(counters.records_out, Ordering::Relaxed);
+        let errors = counters.errors + self.troubles.refused();
+        shared.errors.store(errors, Ordering::Relaxed);
+        shared.late.store(counters.late, Ordering::Relaxed);
+        shared.approximate.store(self.runner.is_approximate(), Ordering::Relaxed);
+    }
+
+    fn under_way(&self) -> u64 {
+        self.issued.iter().zip(&self.settled).map(|(issued, settled)| issued - settled).sum()
+    }
+
+    /// Lets the flow do something; gives what came out.
+    fn run(&mut self, lookups: &Lookups, now_ms: i64, work: Work<'_>) -> Outputs {
+        let world = World { now_ms, lookups };
+        let mut outputs = Outputs::new(self.derived, self.position);
+        match work {
+            Work::Records(list) => {
+                let from = self.position;
+                let at = outputs.at();
+                let records = list.iter().filter(|(offset, _)| *offset >= from);
+                let records = records.map(|(offset, record)| {
+                    at.set(*offset);
+                    (record.time / 1_000_000, of_record(record))
+                });
+                self.runner.push(records, &world, &mut outputs);
+                if let Some((last, _)) = list.last() {
+                    self.position = self.position.max(last + 1);
+                }
+            }
+            Work::Tick => self.runner.tick(now_ms, &world, &mut outputs),
+            Work::Flush => {
+                outputs.underived();
+                self.runner.flush(&world, &mut outputs);
+            }
+        }
+        self.derived = outputs.derived();
+        self.share();
+        outputs
+    }
+}
+
+/// What a flow is to do.
+enum Work<'a> {
+    Records(&'a [(Offset, Record<'a>)]),
+    Tick,
+    Flush,
+}
+
+impl Shard {
+    /// A flow was made, or is known again after a restart.
+    pub(in crate::shard) fn start_flow(&mut self, flow: &Arc<Flow>) {
+        if self.core.owner_of(flow.source) != self.core.id {
+            return;
+        }
+        let pipeline = match jet::parse(&flow.spec.text) {
+            Ok(jet::Statement::Pipeline(pipeline)) => pipeline,
+            other => {
+                let name = flow.spec.name.as_deref().unwrap_or_default();
+                return tracing::error!(name, ?other, "a flow cannot be read and does not run");
+            }
+        };
+        let Some(owned) = self.core.owner.get(flow.source) else { return };
+        let head = owned.head();
+        let mut running = Running {
+            flow: Arc::clone(flow),
+            runner: Runner::new(Arc::clone(&pipeline)),
+            position: head,
+            cursor: None,
+            repeat_until: 0,
+            derived: (0, 0),
+            durable: owned.topic.storage == Storage::Log && flow.spec.name.is_some(),
+            issued: vec![0; flow.spec.targets.len()],
+            settled: vec![0; flow.spec.targets.len()],
+            targets: self.targets_of(flow),
+            troubles: Troubles::default(),
+            files: Files::default(),
+        };
+        if let Store::Log(partition) = &owned.store {
+            running.position = flow.begin.min(head);
+            if running.durable
+                && let Some(saved) = self.flows.checkpoints.find(flow.id)
+            {
+                match saved.restore(Arc::clone(&pipeline)) {
+                    Some(runner) => {
+                        running.runner = runner;
+                        running.position = saved.position.min(head);
+                        running.derived = saved.derived;
+                    }
+                    None => tracing::error!(flow = flow.id, "a stored state does not fit: empty"),
+                }
+            }
+            running.repeat_until = if self.recovered { 0 } else { head + 1 };
+            if running.position < head {
+                let view = Arc::clone(partition.view());
+                running.cursor = Some(Cursor::new(view, running.position));
+                self.flows.behind += 1;
+            }
+        }
+        let files_dir = self.core.process.config.files_dir.clone();
+        let lookups = Arc::clone(self.core.catalog.lookups());
+        running.files = Files::open(&pipeline, &lookups, files_dir.as_deref());
+        self.flows.checkpoints.touch();
+        let readers = self.flows.by_topic.entry(flow.source).or_default();
+        let counted = running.runner.counters().records_in as i64;
+        flow.shared.skew.store(counted - running.position as i64, Ordering::Relaxed);
+        readers.timed += usize::from(pipeline.has_timers());
+        readers.head = readers.head.max(if running.cursor.is_none() { head } else { 0 });
+        readers.list.push(running);
+        readers.selector.rebuild_later();
+    }
+
+    fn targets_of(&self, flow: &Flow) -> Vec<Arc<Topic>> {
+        let find = |name| self.core.catalog.find(name).cloned();
+        flow.spec.targets.iter().filter_map(find).collect()
+    }
+
+    /// Notes what flows had put into the topics of this shard before the restart: the owners leave
+    /// it out when it comes again. Reads the targets from where they ended at the checkpoint.
+    pub(in crate::shard) fn note_repeats(&mut self) {
+        let flows: Vec<Arc<Flow>> = self.core.catalog.flows.iter().cloned().collect();
+        for flow in flows {
+            let saved = self.flows.checkpoints.find(flow.id).cloned();
+            for topic in self.targets_of(&flow) {
+                let known = saved.as_ref().and_then(|s| s.targets.iter().find(|t| t.0 == topic.id));
+                let from = known.map_or(0, |(_, offset)| *offset);
+                let Some(owned) = self.core.owner.get_mut(topic.id) else { continue };
+                let Store::Log(partition) = &owned.store else { continue };
+                let mut cursor = Cursor::new(Arc::clone(partition.view()), from);
+                let mut last = None;
+                while let Some(chunk) = cursor.next_batch(CHUNK_BYTES, UpTo::Written) {
+                    for (_, record) in chunk.iter() {
+                        if let Body::Derived { flow: id, from, .. } = record.body
+                            && id == flow.id
+                        {
+                            last = last.max(Some(from));
+                        }
+                    }
+                }
+                if let Some(last) = last {
+                    owned.repeats.insert(flow.id, last);
+                }
+            }
+        }
+    }
+
+    /// A flow has ended: it emits once more.
+    pub(in crate::shard) fn end_flow(&mut self, flow: &Flow) {
+        let Some(readers) = self.flows.by_topic.get_mut(&flow.source) else { return };
+        let Some(index) = readers.list.iter().position(|r| r.flow.id == flow.id) else { return };
+        let mut running = readers.list.swap_remove(index);
+        readers.selector.rebuild_later();
+        readers.timed -= usize::from(running.runner.pipeline().has_timers());
+        running.position = running.position.max(readers.head);
+        if readers.list.is_empty() {
+            self.flows.by_topic.remove(&flow.source);
+        }
+        if running.cursor.take().is_some() {
+            self.flows.behind -= 1;
+        }
+        let lookups = Arc::clone(self.core.catalog.lookups());
+        let outputs = running.run(&lookups, self.now_ms(), Work::Flush);
+        self.send_outputs(&mut running, outputs);
+        running.files.finish(&mut running.troubles, self.now_ms());
+        self.log_troubles(&mut running);
+        self.flows.checkpoints.touch();
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.core.now / 1_000_000
+    }
+
+    /// Gives the flows of a topic its new records.
+    pub(in crate::shard) fn run_flows(&mut self, topic: TopicId, batch: &Arc<Batch>) {
+        let Some(mut readers) = self.flows.by_topic.remove(&topic) else { return };
+        let lookups = Arc::clone(self.core.catalog.lookups());
+        let now_ms = self.now_ms();
+        let list: Vec<(Offset, Record<'_>)> = batch.iter().collect();
+        let behind = self.flows.behind > 0;
+        let Readers { list: flows, selector, head, timed } = &mut readers;
+        let seen = *head;
+        *head = batch.first() + batch.len() as u64;
+        if !behind && selector.is_worth_it(flows) {
+            for (offset, record) in &list {
+                for index in selector.select(&of_record(record), &lookups) {
+                    let Some(running) = flows.get_mut(index) else { continue };
+                    running.position = running.position.max(seen);
+                    let one = [(*offset, *record)];
+                    let outputs = running.run(&lookups, now_ms, Work::Records(&one));
+                    self.send_outputs(running, outputs);
+                }
+            }
+        } else {
+            for running in flows.iter_mut().filter(|running| running.cursor.is_none()) {
+                running.position = running.position.max(seen);
+                let outputs = running.run(&lookups, now_ms, Work::Records(&list));
+                self.send_outputs(running, outputs);
+            }
+        }
+        let deadline = match timed {
+            0 => None,
+            _ => flows.iter().filter_map(|running| running.runner.deadline()).min(),
+        };
+        self.flows.by_topic.insert(topic, readers);
+        self.flows.checkpoints.touch();
+        self.note_deadline(deadline);
+    }
+
+    fn note_deadline(&mut self, deadline: Option<i64>) {
+        if let Some(at) = deadline {
+            self.flows.next_ms = Some(self.flows.next_ms.map_or(at, |next| next.min(at)));
+        }
+    }
+
+    /// Lets flows that read their logs go on; `true` if any has more to do at once.
+    pub(in crate::shard) fn run_behind(&mut self) -> bool {
+        if self.flows.behind == 0 {
+            return false;
+        }
+        let mut busy = false;
+        let topics: Vec<TopicId> = self.flows.by_topic.keys().copied().collect();
+        for topic in topics {
+            let Some(mut readers) = self.flows.by_topic.remove(&topic) else { continue };
+            for running in readers.list.iter_mut().filter(|running| running.cursor.is_some()) {
+                busy |= self.read_on(topic, running);
+            }
+            let deadline = readers.list.iter().filter_map(|r| r.runner.deadline()).min();
+            self.flows.by_topic.insert(topic, readers);
+            self.note_deadline(deadline);
+        }
+        busy
+    }
+
+    fn read_on(&mut self, topic: TopicId, running: &mut Running) -> bool {
+        let lookups = Arc::clone(self.core.catalog.lookups());
+        let head = self.core.owner.get(topic).map_or(0, |owned| owned.head());
+        for _ in 0..CHUNKS_A_TURN {
+            let Some(mut cursor) = running.cursor.take() else { return false };
+            if running.position >= head {
+                self.flows.behind -= 1;
+                return true;
+            }
+            if running.under_way() > UNDER_WAY_MAX {
+                running.cursor = Some(cursor);
+                return true;
+            }
+            let chunk = cursor.next_batch(CHUNK_BYTES, UpTo::Written);
+            let next = cursor.next_offset();
+            running.cursor = Some(cursor);
+            let Some(chunk) = chunk else { return true };
+            if let Some(damage) = chunk.damage() {
+                tracing::error!(%damage, "damaged records were passed over");
+            }
+            let list: Vec<(Offset, Record<'_>)> = chunk.iter().collect();
+            let outputs = running.run(&lookups, self.now_ms(), Work::Records(&list));
+            running.position = running.position.max(next);
+            self.send_outputs(running, outputs);
+        }
+        true
+    }
+
+    /// Does what the clock asks of flows.
+    pub(in crate::shard) fn tick_flows(&mut self) {
+        let now_ms = self.now_ms();
+        if self.flows.next_ms.is_none_or(|at| at > now_ms) {
+            return;
+        }
+        self.flows.next_ms = None;
+        let lookups = Arc::clone(self.core.catalog.lookups());
+        let topics: Vec<TopicId> = self.flows.by_topic.keys().copied().collect();
+        for topic in topics {
+            let Some(mut readers) = self.flows.by_topic.remove(&topic) else { continue };
+            for running in readers.list.iter_mut().filter(|running| running.cursor.is_none()) {
+                if running.runner.deadline().is_some_and(|at| at <= now_ms) {
+                    running.position = running.position.max(readers.head);
+                    let outputs = running.run(&lookups, now_ms, Work::Tick);
+                    self.send_outputs(running, outputs);
+                }
+            }
+            let deadline = readers.list.iter().filter_map(|r| r.runner.deadline()).min();
+            self.flows.by_topic.insert(topic, readers);
+            self.note_deadline(deadline);
+        }
+    }
+
+    /// Lets the flows of a topic emit what they hold.
+    pub(in crate::shard) fn flush_flows(&mut self, origin: Origin, topic: TopicId) {
+        let lookups = Arc::clone(self.core.catalog.lookups());
+        let now_ms = self.now_ms();
+        if let Some(mut readers) = self.flows.by_topic.remove(&topic) {
+            for running in &mut readers.list {
+                if running.cursor.is_none() {
+                    running.position = running.position.max(readers.head);
+                }
+                let outputs = running.run(&lookups, now_ms, Work::Flush);
+                self.send_outputs(running, outputs);
+                running.files.finish(&mut running.troubles, now_ms);
+                self.log_troubles(running);
+            }
+            self.flows.by_topic.insert(topic, readers);
+        }
+        self.core.reply(origin, Reply::Done);
+    }
+
+    /// Sends what a flow made to its targets, in one append for each run of the same target.
+    fn send_outputs(&mut self, running: &mut Running, outputs: Outputs) {
+        let now = self.core.now;
+        if outputs.is_empty() {
+            return;
+        }
+        let Outputs { parts, bytes, files, troubles, .. } = outputs;
+        running.troubles.take(troubles, now / 1_000_000);
+        running.files.write(files);
+        let flow = running.flow.id;
+        for run in parts.chunk_by(|a, b| a.target == b.target) {
+            let Some(first) = run.first() else { continue };
+            let target = first.target;
+            let Some(name) = running.flow.spec.targets.get(target) else { continue };
+            let Some(topic) = self.core.catalog.find(name).cloned() else {
+                let text = format!("Target stream '{}' does not exist", name.short());
+                running.troubles.refuse("STREAM_NOT_FOUND", &text, now / 1_000_000);
+                continue;
+            };
+            if !running.targets.iter().any(|known| known.id == topic.id) {
+                running.targets.push(Arc::clone(&topic));
+            }
+            let record = |part: &output::Part| {
+                let json = bytes.get(part.bytes.clone()).unwrap_or_default();
+                let body = match part.from {
+                    Some(from) => Body::Derived { json, flow, from },
+                    None => Body::Json(json),
+                };
+                Record { time: now, producer: 0, body }
+            };
+            let repeats = |part: &output::Part| {
+                let before = |from: Derivation| from.offset < running.repeat_until;
+                part.from.is_some_and(before)
+            };
+            let bound = if run.iter().any(repeats) { Bound::Repeat } else { Bound::Free };
+            let origin = self.flows.expect(&running.flow, target, self.core.id);
+            if let Some(issued) = running.issued.get_mut(target) {
+                *issued += 1;
+            }
+            let owner = self.core.owner_of(topic.id);
+            if owner == self.core.id {
+                let records: Vec<Record<'_>> = run.iter().map(record).collect();
+                let result = self.core.owner.append(origin, topic.id, &records, bound, false);
+                if let Err(why) = result {
+                    self.core.reply(origin, Reply::Refused(why));
+                }
+            } else {
+                let bodies: Vec<_> = run.iter().map(|part| record(part).body).collect();
+                let records = OwnedRecords::new(now, 0, &bodies);
+                self.core.send(owner, Mail::Append { origin, topic: topic.id, records, bound });
+            }
+        }
+        self.log_troubles(running);
+    }
+
+    fn log_troubles(&mut self, running: &mut Running) {
+        let name = running.flow.spec.name.as_deref();
+        for record in running.troubles.records(name, running.flow.id, self.core.now) {
+            self.core.send(0, Mail::Log(record));
+        }
+    }
+
+    /// An append of a flow has ended.
+    pub(in crate::shard) fn on_flow_reply(&mut self, token: u32, reply: &Reply) {
+        let Some((topic, flow, target)) = self.flows.appends.remove(&token) else { return };
+        let now_ms = self.now_ms();
+        let Some(running) = self.flows.find(topic, flow) else { return };
+        if let Some(settled) = running.settled.get_mut(target) {
+            *settled += 1;
+        }
+        if let Reply::Refused(why) = reply {
+            let name = running.flow.spec.targets.get(target).map_or("", |name| name.short());
+            let why = why.storage_text().unwrap_or("refused");
+            let text = format!("Insert into '{name}' failed: {why}");
+            running.troubles.refuse("INSERT_FAILED", &text, now_ms);
+            running.share();
+        }
+    }
+}
+
+impl Flows {
+    fn expect(&mut self, flow: &Flow, target: usize, shard: u16) -> Origin {
+        self.next_token = self.next_token.wrapping_add(1);
+        self.appends.insert(self.next_token, (flow.source, flow.id, target));
+        let peer = Peer { shard, slot: FLOW_SLOT, generation: 0 };
+        Origin { peer, token: Some(self.next_token) }
+    }
+}

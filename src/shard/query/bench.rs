@@ -1,0 +1,276 @@
+//! What a running query asks of the appliance, from its worker thread.
+
+use super::{QueryControl, Snapshot, Task};
+use crate::log::{Batch, Cursor, UpTo};
+use crate::model::event::QueryOutput;
+use crate::model::name::TopicName;
+use crate::model::record::{Body, Offset, Record, TimeNs};
+use crate::model::topic::{LOG_TOPIC, Topic, TopicId};
+use crate::model::value::{Value, members, of_record, unescape_text};
+use crate::query::program::{Fault, Lookups};
+use crate::query::pull::{Bench, Records, Stopped};
+use crate::shard::mail::{Mail, Origin};
+use crate::shard::process::Process;
+use crate::sys::clock;
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// Bytes of a log that are looked at as one chunk.
+const CHUNK_BYTES: usize = 256 << 10;
+/// How long an owner may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Names of fields that are remembered of a topic.
+const FIELDS_MAX: usize = 4096;
+
+/// See the module's page.
+pub struct Worker {
+    process: Arc<Process>,
+    origin: Origin,
+    control: Arc<QueryControl>,
+    now: TimeNs,
+    /// Monotonic nanoseconds.
+    begun: u64,
+    deadline: u64,
+}
+
+/// Names of the fields that a topic's records have, as far as they were looked at.
+#[derive(Debug)]
+pub struct Observed {
+    fields: Arc<[String]>,
+    up_to: Offset,
+}
+
+/// Known fields by topic.
+pub type ObservedFields = ahash::AHashMap<TopicId, Observed>;
+
+impl Worker {
+    pub(super) fn new(process: &Arc<Process>, task: &Task) -> Self {
+        Self {
+            process: Arc::clone(process),
+            origin: task.origin,
+            control: Arc::clone(&task.control),
+            now: task.now,
+            begun: clock::monotonic_ns(),
+            deadline: u64::MAX,
+        }
+    }
+
+    /// Sends output to the session, whatever its credits.
+    pub(super) fn post(&self, output: QueryOutput, last: bool) {
+        let (to, control) = (self.origin, Arc::clone(&self.control));
+        self.mail(to.peer.shard, Mail::Query { to, output, last, control });
+    }
+
+    fn mail(&self, shard: u16, mut mail: Mail) {
+        let Some(mailbox) = self.process.mailboxes.get(shard as usize) else { return };
+        while let Err(back) = mailbox.post(mail) {
+            mail = back;
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    fn snapshot(&self, topic: &Topic) -> Result<Snapshot, Fault> {
+        let (to, answer) = sync_channel(1);
+        let owner = self.process.owner_of(topic.id);
+        self.mail(owner, Mail::Snapshot { topic: topic.id, to });
+        match answer.recv_timeout(ANSWER) {
+            Ok(Some(snapshot)) => Ok(snapshot),
+            Ok(None) => Err(Fault::new(format!("{} is gone", topic.name.short()))),
+            Err(_) => Err(Fault::new("the appliance is too busy")),
+        }
+    }
+}
+
+impl Bench for Worker {
+    fn topic(&mut self, name: &TopicName) -> Option<Arc<Topic>> {
+        self.process.directory().topic(name)
+    }
+
+    fn has_database(&mut self, database: &str) -> bool {
+        self.process.directory().has_database(database)
+    }
+
+    fn open(&mut self, topic: &Arc<Topic>) -> Result<Box<dyn Records>, Fault> {
+        let snapshot = self.snapshot(topic)?;
+        Ok(match snapshot.view {
+            Some(view) => {
+                Box::new(LogRecords { cursor: Some(Cursor::new(view, 0)), head: snapshot.head })
+            }
+            None => Box::new(KeptRecords { batches: snapshot.kept.into(), at: 0 }),
+        })
+    }
+
+    fn observed_fields(&mut self, topic: &Arc<Topic>) -> Result<Arc<[String]>, Fault> {
+        let snapshot = self.snapshot(topic)?;
+        let known = {
+            let map = self.process.observed.lock().unwrap_or_else(PoisonError::into_inner);
+            map.get(&topic.id).map(|o| (Arc::clone(&o.fields), o.up_to))
+        };
+        let (fields, up_to) = known.unwrap_or_default();
+        if up_to >= snapshot.head || topic.id == LOG_TOPIC {
+            return Ok(fields);
+        }
+        let head = snapshot.head;
+        let mut records: Box<dyn Records> = match snapshot.view {
+            Some(view) => Box::new(LogRecords { cursor: Some(Cursor::new(view, up_to)), head }),
+            None => Box::new(KeptRecords { batches: snapshot.kept.into(), at: 0 }),
+        };
+        let mut names: Vec<String> = fields.to_vec();
+        let mut stopped = None;
+        while records.next_chunk(&mut |_, record| {
+            observe(record, &mut names);
+            ControlFlow::Continue(())
+        })? {
+            if let Err(why) = self.check() {
+                stopped = Some(why);
+                break;
+            }
+        }
+        if stopped.is_some() {
+            return Err(Fault::new("the query was stopped"));
+        }
+        let fields: Arc<[String]> = names.into();
+        let observed = Observed { fields: Arc::clone(&fields), up_to: head };
+        let mut map = self.process.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        map.insert(topic.id, observed);
+        Ok(fields)
+    }
+
+    fn lookups(&mut self) -> Arc<Lookups> {
+        Arc::clone(self.process.directory().lookups())
+    }
+
+    fn now(&self) -> TimeNs {
+        self.now
+    }
+
+    fn limit_time(&mut self, seconds: u64) {
+        self.deadline = match seconds {
+            0 => u64::MAX,
+            seconds => self.begun.saturating_add(seconds.saturating_mul(1_000_000_000)),
+        };
+    }
+
+    fn files_dir(&self) -> Option<&Path> {
+        self.process.config.files_dir.as_deref()
+    }
+
+    fn emit(&mut self, output: QueryOutput) -> Result<(), Stopped> {
+        let last = matches!(
+            output,
+            QueryOutput::Invalid(_) | QueryOutput::Failed(_) | QueryOutput::Finished(_)
+        );
+        if matches!(output, QueryOutput::Bytes(_)) {
+            while !self.control.take_credit(Duration::from_millis(100)) {
+                self.check()?;
+            }
+        }
+        if self.control.is_cancelled() {
+            return Err(Stopped::Cancelled);
+        }
+        // Other output is little and bounded: it needs no credit.
+        if !matches!(output, QueryOutput::Bytes(_)) && !last {
+            *self.control.under_way.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        }
+        self.post(output, last);
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), Stopped> {
+        let stopping = self.process.stopping.load(std::sync::atomic::Ordering::Relaxed);
+        if self.control.is_cancelled() || stopping {
+            return Err(Stopped::Cancelled);
+        }
+        if clock::monotonic_ns() >= self.deadline { Err(Stopped::TimedOut) } else { Ok(()) }
+    }
+}
+
+/// Adds the names of a record's top-level fields.
+fn observe(record: &Record<'_>, names: &mut Vec<String>) {
+    let mut add = |name: &str| {
+        if names.len() < FIELDS_MAX && !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    };
+    let is_json = !matches!(record.body, Body::Frame { binary: true, .. });
+    if let Value::Json(text) = of_record(record)
+        && is_json
+        && text.starts_with('{')
+    {
+        members(text, |key, _| {
+            if key.contains('\\') {
+                add(&unescape_text(key));
+            } else {
+                add(key);
+            }
+        });
+    }
+}
+
+/// Records of a log up to an offset.
+struct LogRecords {
+    cursor: Option<Cursor>,
+    head: Offset,
+}
+
+impl Records for LogRecords {
+    fn next_chunk(
+        &mut self,
+        visit: &mut dyn FnMut(Offset, &Record<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, Fault> {
+        let Some(cursor) = &mut self.cursor else { return Ok(false) };
+        let mut waited = 0;
+        let chunk = loop {
+            if cursor.next_offset() >= self.head {
+                return Ok(false);
+            }
+            if let Some(chunk) = cursor.next_batch(CHUNK_BYTES, UpTo::Offset(self.head)) {
+                break chunk;
+            }
+            // Appended, and not written yet.
+            waited += 1;
+            if waited > 5_000 {
+                return Err(Fault::new("the log cannot be read to its end"));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        if let Some(damage) = chunk.damage() {
+            tracing::error!(%damage, "damaged records were passed over");
+        }
+        for (offset, record) in chunk.iter() {
+            if visit(offset, &record).is_break() {
+                cursor.rewind(offset + 1);
+                break;
+            }
+        }
+        Ok(cursor.next_offset() < self.head)
+    }
+}
+
+/// Records of a ring in memory.
+struct KeptRecords {
+    batches: VecDeque<Arc<Batch>>,
+    at: Offset,
+}
+
+impl Records for KeptRecords {
+    fn next_chunk(
+        &mut self,
+        visit: &mut dyn FnMut(Offset, &Record<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, Fault> {
+        if let Some(batch) = self.batches.front() {
+            for (offset, record) in batch.iter().filter(|(offset, _)| *offset >= self.at) {
+                if visit(offset, &record).is_break() {
+                    self.at = offset + 1;
+                    return Ok(true);
+                }
+            }
+            self.batches.pop_front();
+        }
+        Ok(!self.batches.is_empty())
+    }
+}

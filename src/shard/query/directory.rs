@@ -1,0 +1,65 @@
+//! The topics and named constants, for threads that are no shards. Shard 0 keeps it; a change is in
+//! it before anybody is told that it was made.
+
+use crate::broker::catalog::Change;
+use crate::model::name::TopicName;
+use crate::model::topic::{Topic, TopicId};
+use crate::query::program::Lookups;
+use ahash::AHashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// See the module's page.
+#[derive(Debug, Default)]
+pub struct Directory {
+    topics: AHashMap<TopicName, Arc<Topic>>,
+    names: AHashMap<TopicId, TopicName>,
+    /// Topics of each database.
+    databases: BTreeMap<String, usize>,
+    lookups: Arc<Lookups>,
+}
+
+impl Directory {
+    /// The topic of that name.
+    #[must_use]
+    pub fn topic(&self, name: &TopicName) -> Option<Arc<Topic>> {
+        self.topics.get(name).cloned()
+    }
+
+    /// Whether a topic lies in the database.
+    #[must_use]
+    pub fn has_database(&self, database: &str) -> bool {
+        self.databases.contains_key(database)
+    }
+
+    /// Named constants.
+    #[must_use]
+    pub fn lookups(&self) -> &Arc<Lookups> {
+        &self.lookups
+    }
+
+    /// Takes a change.
+    pub fn apply(&mut self, change: &Change, lookups: &Arc<Lookups>) {
+        match change {
+            Change::Created(topic) => {
+                *self.databases.entry(topic.name.database().to_owned()).or_default() += 1;
+                self.names.insert(topic.id, topic.name.clone());
+                self.topics.insert(topic.name.clone(), Arc::clone(topic));
+            }
+            Change::Deleted(id) => {
+                let Some(name) = self.names.remove(id) else { return };
+                if let Some(count) = self.databases.get_mut(name.database()) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.databases.remove(name.database());
+                    }
+                }
+                if self.topics.get(&name).is_some_and(|topic| topic.id == *id) {
+                    self.topics.remove(&name);
+                }
+            }
+            Change::Lookup(..) => self.lookups = Arc::clone(lookups),
+            Change::FlowCreated(_) | Change::FlowEnded(_) => {}
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Flows and named constants on shard 0: written to the catalog, durable, then told to every shard.
+//! A continuous query is told at once and written nowhere: it does not outlive the process.
+
+use super::changes::{Pending, Topics, refuse};
+use crate::broker::catalog::Change;
+use crate::broker::flows::{Bad, FLOWS_MAX};
+use crate::model::command::IfExists;
+use crate::model::event::Reply;
+use crate::model::flow::{Flow, FlowId, FlowRef, FlowShared, FlowSpec};
+use crate::model::name::TopicName;
+use crate::model::record::{Offset, TimeNs};
+use crate::model::refusal::Refusal;
+use crate::model::topic::{LOG_TOPIC, Storage, Topic, TopicId};
+use crate::model::value::{Bytes, Value, encode_bytes, read_json};
+use crate::shard::core::Core;
+use crate::shard::mail::Origin;
+use std::sync::Arc;
+
+/// Entries of flows.
+pub const FLOW_FAMILY: u8 = 3;
+/// Entries of named constants.
+pub const LOOKUP_FAMILY: u8 = 4;
+/// The next number of a flow.
+pub const NEXT_FLOW_KEY: &[u8] = b"next_flow";
+/// Named constants at once.
+const LOOKUPS_MAX: usize = 100_000;
+
+impl Topics {
+    /// Makes a flow, if the topics are there and it closes no ring.
+    pub(super) fn create_flow(
+        &mut self,
+        core: &mut Core,
+        origin: Origin,
+        spec: FlowSpec,
+        if_exists: IfExists,
+    ) {
+        let existing = match &spec.name {
+            Some(name) => core.catalog.flows.find(&FlowRef::Name(Arc::clone(name))).cloned(),
+            None => None,
+        };
+        if let Some(existing) = &existing {
+            match if_exists {
+                IfExists::Refuse => return refuse(core, origin, Refusal::FlowExists),
+                IfExists::Keep => {
+                    let reply = Reply::FlowCreated { id: existing.id, existed: true };
+                    return core.reply(origin, reply);
+                }
+                IfExists::Replace => {}
+            }
+        }
+        let log = (spec.source == core.log_topic.name).then_some(&core.log_topic);
+        let Some(source) = core.catalog.find(&spec.source).or(log).cloned() else {
+            return refuse(core, origin, Refusal::UnknownTopic);
+        };
+        if core.catalog.flows.len() >= FLOWS_MAX {
+            return refuse(core, origin, Refusal::TooManyDefinitions);
+        }
+        let without = existing.as_ref().map(|flow| flow.id);
+        match core.catalog.flows.check(&spec.source, &spec.targets, without) {
+            Ok(()) => {}
+            Err(Bad::Cycle(_)) => return refuse(core, origin, Refusal::FlowCycle),
+            Err(Bad::TooDeep) => return refuse(core, origin, Refusal::FlowTooDeep),
+        }
+        let id = self.next_flow;
+        let begin = if source.storage == Storage::Log { source.shared.records() } else { 0 };
+        let created = core.now;
+        let shared = FlowShared::default();
+        let flow = Arc::new(Flow { id, spec, source: source.id, created, begin, shared });
+        let mut changes: Vec<Change> = without.map(Change::FlowEnded).into_iter().collect();
+        changes.push(Change::FlowCreated(Arc::clone(&flow)));
+        let reply = Reply::FlowCreated { id, existed: existing.is_some() };
+        let next = (id + 1).to_le_bytes();
+        let noted = self.put_counter(core, NEXT_FLOW_KEY, &next);
+        let put = match &flow.spec.name {
+            Some(name) => {
+                noted.and_then(|_| self.put(core, FLOW_FAMILY, name.as_bytes(), &encode(&flow)))
+            }
+            None => noted,
+        };
+        match put {
+            Ok(durable_at) => {
+                self.next_flow = id + 1;
+                self.wait_for(Pending { durable_at, name: None, changes, origin, reply });
+            }
+            Err(why) => refuse(core, origin, why),
+        }
+    }
+
+    /// Ends a flow.
+    pub(super) fn delete_flow(&mut self, core: &mut Core, origin: Origin, which: &FlowRef) {
+        let Some(flow) = core.catalog.flows.find(which).cloned() else {
+            return refuse(core, origin, Refusal::UnknownFlow);
+        };
+        match self.forget_flow(core, &flow) {
+            Ok(durable_at) => {
+                let changes = vec![Change::FlowEnded(flow.id)];
+                let reply = Reply::Done;
+                match durable_at {
+                    Some(durable_at) => {
+                        self.wait_for(Pending { durable_at, name: None, changes, origin, reply });
+                    }
+                    None => {
+                        self.count_definition();
+                        let pending = Pending { durable_at: 0, name: None, changes, origin, reply };
+                        self.announce(core, pending);
+                    }
+                }
+            }
+            Err(why) => refuse(core, origin, why),
+        }
+    }
+
+    /// Takes a flow out of the catalog; gives when that is durable.
+    fn forget_flow(&mut self, core: &mut Core, flow: &Flow) -> Result<Option<Offset>, Refusal> {
+        match &flow.spec.name {
+            Some(name) => self.remove(core, FLOW_FAMILY, name.as_bytes()),
+            None => Ok(None),
+        }
+    }
+
+    /// The changes that end the flows which read a topic.
+    pub(super) fn end_flows_of(&mut self, core: &mut Core, topic: TopicId) -> Vec<Change> {
+        let flows: Vec<_> = core.catalog.flows.reading(topic).cloned().collect();
+        for flow in &flows {
+            if let Err(why) = self.forget_flow(core, flow) {
+                tracing::error!(?why, "a flow that has ended stays in the catalog");
+            }
+        }
+        flows.iter().map(|flow| Change::FlowEnded(flow.id)).collect()
+    }
+
+    /// Ends the flows whose time is over.
+    pub fn expire_flows(&mut self, core: &mut Core) {
+        let now = core.now;
+        let over = |flow: &&Arc<Flow>| flow.remaining_ms(now).is_some_and(|ms| ms <= 0);
+        let list: Vec<_> = core.catalog.flows.iter().filter(over).cloned().collect();
+        for flow in list {
+            let which = match &flow.spec.name {
+                Some(name) => FlowRef::Name(Arc::clone(name)),
+                None => FlowRef::Id(flow.id),
+            };
+            if self.ending.insert(flow.id) {
+                self.delete_flow(core, Origin::nobody(core.id), &which);
+            }
+        }
+    }
+
+    /// Names a constant.
+    pub(super) fn set_lookup(
+        &mut self,
+        core: &mut Core,
+        origin: Origin,
+        (name, value): (&str, &[u8]),
+        if_exists: IfExists,
+    ) {
+        let lower = name.to_lowercase();
+        let existed = core.catalog.lookups().contains_key(&lower);
+        match (existed, if_exists) {
+            (true, IfExists::Refuse) => return refuse(core, origin, Refusal::LookupExists),
+            (true, IfExists::Keep) => {
+                return core.reply(origin, Reply::Created { existed: true });
+            }
+            _ => {}
+        }
+        if !existed && core.catalog.lookups().len() >= LOOKUPS_MAX {
+            return refuse(core, origin, Refusal::TooManyDefinitions);
+        }
+        let mut entry = vec![1];
+        encode_bytes(name.as_bytes(), &mut entry);
+        encode_bytes(value, &mut entry);
+        let value = std::str::from_utf8(value).ok().and_then(read_json);
+        let Some(value) = value.map(|value| value.own()) else {
+            return refuse(core, origin, Refusal::BadName);
+        };
+        match self.put(core, LOOKUP_FAMILY, lower.as_bytes(), &entry) {
+            Ok(durable_at) => {
+                let changes = vec![Change::Lookup(name.into(), Some(value))];
+                let reply = Reply::Created { existed };
+                self.wait_for(Pending { durable_at, name: None, changes, origin, reply });
+            }
+            Err(why) => refuse(core, origin, why),
+        }
+    }
+
+    /// Forgets a constant.
+    pub(super) fn delete_lookup(&mut self, core: &mut Core, origin: Origin, name: &str) {
+        let lower = name.to_lowercase();
+        if !core.catalog.lookups().contains_key(&lower) {
+            return refuse(core, origin, Refusal::UnknownLookup);
+        }
+        match self.remove(core, LOOKUP_FAMILY, lower.as_bytes()) {
+            Ok(Some(durable_at)) => {
+                let changes = vec![Change::Lookup(name.into(), None)];
+                let reply = Reply::Done;
+                self.wait_for(Pending { durable_at, name: None, changes, origin, reply });
+            }
+            Ok(None) => refuse(core, origin, Refusal::UnknownLookup),
+            Err(why) => refuse(core, origin, why),
+        }
+    }
+}
+
+/// Version, id, created, ttl, begin, source, text, targets, sinks; the key is the name.
+fn encode(flow: &Flow) -> Vec<u8> {
+    let mut out = vec![1];
+    let spec = &flow.spec;
+    let ttl = spec.ttl_ms.map_or(0, |ms| ms.saturating_add(1));
+    for number in [flow.id, flow.created as u64, ttl, flow.begin, u64::from(flow.source)] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    encode_bytes(spec.source.full().as_bytes(), &mut out);
+    encode_bytes(spec.text.as_bytes(), &mut out);
+    out.extend_from_slice(&(spec.targets.len() as u64).to_le_bytes());
+    spec.targets.iter().for_each(|target| encode_bytes(target.full().as_bytes(), &mut out));
+    out.extend_from_slice(&(spec.sinks.len() as u64).to_le_bytes());
+    for (kind, name) in &spec.sinks {
+        encode_bytes(kind.as_bytes(), &mut out);
+        encode_bytes(name.as_bytes(), &mut out);
+    }
+    out
+}
+
+fn decode(key: &[u8], value: &[u8]) -> Option<Flow> {
+    let mut from = Bytes(value);
+    if from.u8()? != 1 {
+        return None;
+    }
+    let (id, created): (FlowId, TimeNs) = (from.u64()?, from.u64()? as i64);
+    let (ttl, begin, source) = (from.u64()?, from.u64()?, from.u64()? as TopicId);
+    let (name, text) = (TopicName::parse(from.text()?)?, from.text()?.into());
+    let count = from.count(8)?;
+    let targets = (0..count).map(|_| TopicName::parse(from.text()?)).collect::<Option<_>>()?;
+    let count = from.count(16)?;
+    let kinds = ["stream", "file"];
+    let sink = |from: &mut Bytes<'_>| {
+        let kind = from.text()?;
+        Some((*kinds.iter().find(|known| **known == kind)?, from.text()?.into()))
+    };
+    let sinks = (0..count).map(|_| sink(&mut from)).collect::<Option<_>>()?;
+    let own = Some(std::str::from_utf8(key).ok()?.into());
+    let ttl_ms = ttl.checked_sub(1);
+    let spec = FlowSpec { name: own, text, source: name, targets, ttl_ms, sinks };
+    Some(Flow { id, spec, source, created, begin, shared: FlowShared::default() })
+}
+
+/// The change that an entry of the catalog stands for, if it is a definition. `topics`: those that
+/// exist.
+pub fn restore(family: u8, key: &[u8], value: &[u8], topics: &[Arc<Topic>]) -> Option<Change> {
+    match family {
+        FLOW_FAMILY => {
+            let flow = decode(key, value)?;
+            let exists = flow.source == LOG_TOPIC || topics.iter().any(|t| t.id == flow.source);
+            exists.then(|| Change::FlowCreated(Arc::new(flow)))
+        }
+        LOOKUP_FAMILY => {
+            let mut from = Bytes(value);
+            if from.u8()? != 1 {
+                return None;
+            }
+            let (name, json) = (from.text()?, from.text()?);
+            let value: Value<'static> = read_json(json)?.own();
+            Some(Change::Lookup(name.into(), Some(value)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_survives_the_catalog() {
+        let spec = FlowSpec {
+            name: Some("f".into()),
+            text: "s | insert_into(t)".into(),
+            source: TopicName::parse("s").unwrap(),
+            targets: vec![TopicName::parse("plant.t").unwrap()],
+            ttl_ms: Some(0),
+            sinks: vec![("stream", "plant.t".into())],
+        };
+        let shared = FlowShared::default();
+        let flow = Flow { id: 7, spec, source: 3, created: -5, begin: 9, shared };
+        let bytes = encode(&flow);
+        let back = decode(b"f", &bytes).unwrap();
+        assert_eq!((back.id, back.source, back.created, back.begin), (7, 3, -5, 9));
+        assert_eq!(back.spec, flow.spec);
+        for cut in 0..bytes.len() {
+            assert!(decode(b"f", &bytes[..cut]).is_none());
+        }
+    }
+}
