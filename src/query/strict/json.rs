@@ -13,7 +13,9 @@ use std::rc::Rc;
 #[must_use]
 pub fn of_record(body: &Body<'_>) -> Value {
     match body {
-        Body::Json(text) | Body::Lifecycle { json: text, .. } => of_checked(text),
+        Body::Json(text) | Body::Derived { json: text, .. } | Body::Lifecycle { json: text, .. } => {
+            of_checked(text)
+        }
         Body::Frame { binary: true, bytes, .. } => Value::Binary(Rc::from(*bytes)),
         Body::Frame { bytes, .. } => match json::check(bytes) {
             Ok(value) => of_checked(value.text),

@@ -148,6 +148,10 @@ impl Bench for Worker {
         self.now
     }
 
+    fn elapsed(&self) -> Duration {
+        Duration::from_nanos(clock::monotonic_ns().saturating_sub(self.begun))
+    }
+
     fn limit_time(&mut self, seconds: u64) {
         self.deadline = match seconds {
             0 => u64::MAX,

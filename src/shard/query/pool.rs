@@ -6,14 +6,13 @@
 use super::Task;
 use super::bench::Worker;
 use crate::model::event::QueryOutput;
+use crate::query::pull::STACK_BYTES;
 use crate::shard::process::Process;
 use crate::sys::host;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// Bytes of a worker's stack; nesting of a query is bounded, so this is ample.
-const STACK_BYTES: usize = 8 << 20;
 /// Queries at once of the whole process, whatever the front-ends allow.
 const THREADS_MAX: usize = 128;
 

@@ -4,6 +4,7 @@ use crate::model::name::TopicName;
 use crate::model::topic::Topic;
 use crate::query::pull::Bench;
 use crate::query::strict::files::{FileError, FileSource, look};
+use crate::query::strict::value::Halt;
 use crate::query::strict::types::{Name, Shape, Type};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Appliance<'a> {
     pub bench: &'a mut dyn Bench,
     /// Whether the user may touch the topic of this short name.
     pub may_touch: &'a dyn Fn(&str) -> bool,
+    /// Why the appliance could not answer: whatever was compiled then means nothing.
+    pub fault: Option<Halt>,
 }
 
 impl World for Appliance<'_> {
@@ -53,7 +56,14 @@ impl World for Appliance<'_> {
             return None;
         }
         let topic = self.bench.topic(name)?;
-        let names = self.bench.observed_fields(&topic).ok()?;
+        let names = match self.bench.observed_fields(&topic) {
+            Ok(names) => names,
+            Err(fault) => {
+                let halt = self.bench.check().err().map_or(Halt::Failed(fault.0), Halt::Stopped);
+                self.fault = Some(halt);
+                return None;
+            }
+        };
         let fields: Vec<Name> = names.iter().map(|name| Name::from(&**name)).collect();
         let open = fields.is_empty() && topic.shared.records() == 0;
         let shape = Rc::new(Shape { fields, open });

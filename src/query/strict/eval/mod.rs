@@ -150,8 +150,7 @@ impl<'m> Machine<'m> {
         let result = write(&mut out, &mut |out| {
             if out.len() >= CHUNK_BYTES {
                 sent = true;
-                let rest = out.split_off(CHUNK_BYTES);
-                self.bench.emit(Output::Bytes(std::mem::replace(out, rest)))?;
+                emit_whole(self.bench, out)?;
             }
             Ok(())
         });
@@ -160,10 +159,8 @@ impl<'m> Machine<'m> {
         }
         self.out = out;
         result?;
-        while self.out.len() >= CHUNK_BYTES {
-            let rest = self.out.split_off(CHUNK_BYTES);
-            let chunk = std::mem::replace(&mut self.out, rest);
-            self.bench.emit(Output::Bytes(chunk))?;
+        if self.out.len() >= CHUNK_BYTES {
+            emit_whole(self.bench, &mut self.out)?;
             self.out_since = self.bench.elapsed();
         }
         Ok(())
@@ -202,6 +199,17 @@ impl<'m> Machine<'m> {
             *place = value;
         }
     }
+}
+
+/// Sends whole chunks; what is left is less than one.
+fn emit_whole(bench: &mut dyn Bench, out: &mut Vec<u8>) -> Result<(), Halt> {
+    let mut chunks = out.chunks_exact(CHUNK_BYTES);
+    for chunk in &mut chunks {
+        bench.emit(Output::Bytes(chunk.to_vec()))?;
+    }
+    let rest = chunks.remainder().len();
+    out.drain(..out.len() - rest);
+    Ok(())
 }
 
 impl std::fmt::Debug for Machine<'_> {

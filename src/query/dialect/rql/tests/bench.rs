@@ -106,7 +106,7 @@ impl TestBench {
     }
 
     pub(super) fn world(&mut self) -> Appliance<'_> {
-        Appliance { bench: self, may_touch: &|name| name != "secret" }
+        Appliance { bench: self, may_touch: &|name| name != "secret", fault: None }
     }
 }
 
@@ -182,6 +182,8 @@ impl Bench for TestBench {
     fn elapsed(&self) -> Duration {
         Duration::from_micros(u64::from(self.checks))
     }
+
+    fn limit_time(&mut self, _seconds: u64) {}
 
     fn files_dir(&self) -> Option<&Path> {
         Some(&self.files)

@@ -7,8 +7,7 @@ mod fuzz;
 mod limits;
 
 use super::source::{Lines, Wrong};
-use super::world::World;
-use super::{bind, compile};
+use super::compile;
 use crate::proto::raw::format::Format;
 use crate::query::strict::eval::{Limits, Machine};
 use crate::query::strict::value::Halt;
@@ -16,19 +15,20 @@ use bench::TestBench;
 
 /// What a query gave.
 #[derive(Debug)]
-pub(super) enum Outcome {
+enum Outcome {
     Invalid(Vec<Wrong>),
     Ran(Vec<u8>, Result<(), Halt>),
 }
 
 /// Compiles and runs a query.
-pub(super) fn ask(text: &str, format: Format, limits: Limits, bench: &mut TestBench) -> Outcome {
-    let plan = match compile(text, 1 << 20, &mut bench.world()) {
-        Ok(plan) => plan,
+fn ask(text: &str, format: Format, limits: Limits, bench: &mut TestBench) -> Outcome {
+    let compiled = match compile(text, 1 << 20, &mut bench.world()) {
+        Ok(compiled) => compiled,
         Err(errors) => return Outcome::Invalid(errors),
     };
+    let plan = compiled.plan;
     if !format.supports(&plan.kind) {
-        return Outcome::Invalid(vec![]);
+        return Outcome::Invalid(vec![Wrong::at(compiled.span, "unsupported type")]);
     }
     let mut sheet = format.writer(&plan.kind);
     bench.output.clear();
@@ -36,10 +36,10 @@ pub(super) fn ask(text: &str, format: Format, limits: Limits, bench: &mut TestBe
     Outcome::Ran(std::mem::take(&mut bench.output), result)
 }
 
-pub(super) const LIMITS: Limits = Limits { rows: 1_000_000, bytes: 64 << 20 };
+const LIMITS: Limits = Limits { rows: 1_000_000, bytes: 64 << 20 };
 
 /// Runs `work` where the stack is as large as on a query worker.
-pub(super) fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().stack_size(crate::query::pull::STACK_BYTES);
         builder.spawn_scoped(scope, work).unwrap().join().unwrap()
@@ -127,11 +127,3 @@ golden! {
     lines Hjson
 }
 
-/// Keeps the parts of the module that only tests of other modules use in sight.
-#[test]
-fn the_world_of_the_tests_is_one() {
-    let mut bench = TestBench::new();
-    assert!(bench.world().database("main"));
-    let program = super::parse::parse("1").unwrap();
-    assert!(bind::bind(&program, &mut bench.world()).is_ok());
-}
