@@ -160,10 +160,7 @@ mod tests {
             ("null", bad("expected an object")),
             (r#"{"query":"1"}"#, bad("missing field 'type'")),
             (r#"{"type":"queryRequest"}"#, bad("missing field 'query'")),
-            (
-                r#"{"type":"queryRequest","query":7}"#,
-                bad("field 'query' must be a string"),
-            ),
+            (r#"{"type":"queryRequest","query":7}"#, bad("field 'query' must be a string")),
             (
                 r#"{"type":"queryRequest","query":"1","settings":[]}"#,
                 bad("field 'settings' must be an object"),

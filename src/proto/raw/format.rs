@@ -91,6 +91,9 @@ impl Sheet {
         }
         let value = [Name::from("value")];
         let names = self.columns.as_deref().unwrap_or(&value);
+        if names.is_empty() {
+            return;
+        }
         for (index, name) in names.iter().enumerate() {
             if index > 0 {
                 out.push(b',');

@@ -47,13 +47,7 @@ fn plain(intake: &mut dyn Intake, status: u16, text: &str, headers: &[(&str, &st
     intake.respond(&HttpReply { status, content_type, headers, body: text.as_bytes() });
 }
 
-fn refuse(
-    intake: &mut dyn Intake,
-    status: u16,
-    code: &str,
-    text: &str,
-    headers: &[(&str, &str)],
-) {
+fn refuse(intake: &mut dyn Intake, status: u16, code: &str, text: &str, headers: &[(&str, &str)]) {
     let mut body = format!("{{\"errorCode\":\"{code}\",\"message\":").into_bytes();
     write_string(&mut body, text);
     body.push(b'}');

@@ -31,8 +31,7 @@ pub struct QueryJob {
 impl QueryJob {
     fn carry_out(&self, bench: &mut dyn Bench) -> Result<Output, Halt> {
         bench.limit_time(self.run_limit_s);
-        let may_touch =
-            |name: &str| self.user.as_ref().is_none_or(|user| user.may_touch(name));
+        let may_touch = |name: &str| self.user.as_ref().is_none_or(|user| user.may_touch(name));
         let mut appliance = Appliance { bench, may_touch: &may_touch, fault: None };
         let compiled = compile(&self.text, self.text_bytes_max, &mut appliance);
         if let Some(halt) = appliance.fault.take() {

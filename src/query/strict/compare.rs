@@ -141,10 +141,11 @@ fn lists(left: &Value, right: &Value) -> Ordering {
     let held: [Vec<Value>; 2] = [items(left), items(right)];
     let at = |value: &Value, held: &[Value], index: usize| match value {
         Value::List(list) => list.items.get(index).cloned(),
-        Value::Range(from, to) => {
-            i64::try_from(index).ok().and_then(|i| from.checked_add(i)).filter(|n| n < to)
-                .map(Value::Int)
-        }
+        Value::Range(from, to) => i64::try_from(index)
+            .ok()
+            .and_then(|i| from.checked_add(i))
+            .filter(|n| n < to)
+            .map(Value::Int),
         _ => held.get(index).cloned(),
     };
     if let (Value::Range(a, b), Value::Range(c, d)) = (left, right) {

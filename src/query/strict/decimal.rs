@@ -77,7 +77,7 @@ impl Decimal {
 
     /// Sum; `None` beyond 38 digits.
     #[must_use]
-    pub fn add(self, other: Self) -> Option<Self> {
+    pub fn plus(self, other: Self) -> Option<Self> {
         let (left, right, scale) = self.aligned(other)?;
         Some(Self { units: left.checked_add(right)?, scale })
     }
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn arithmetic_is_exact() {
         let decimal = |text| Decimal::parse(text).unwrap();
-        assert_eq!(decimal("0.1").add(decimal("0.2")).unwrap().to_string(), "0.3");
+        assert_eq!(decimal("0.1").plus(decimal("0.2")).unwrap().to_string(), "0.3");
         assert_eq!(decimal("1.5").multiply(decimal("2.0")).unwrap().to_string(), "3");
         assert_eq!(decimal("1").divide(decimal("8")).unwrap().to_string(), "0.125");
         assert_eq!(decimal("7.5").remainder(decimal("2")).unwrap().to_string(), "1.5");

@@ -13,9 +13,9 @@ use std::rc::Rc;
 #[must_use]
 pub fn of_record(body: &Body<'_>) -> Value {
     match body {
-        Body::Json(text) | Body::Derived { json: text, .. } | Body::Lifecycle { json: text, .. } => {
-            of_checked(text)
-        }
+        Body::Json(text)
+        | Body::Derived { json: text, .. }
+        | Body::Lifecycle { json: text, .. } => of_checked(text),
         Body::Frame { binary: true, bytes, .. } => Value::Binary(Rc::from(*bytes)),
         Body::Frame { bytes, .. } => match json::check(bytes) {
             Ok(value) => of_checked(value.text),
@@ -279,7 +279,8 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
 
 fn number_end(bytes: &[u8], start: usize) -> usize {
     let rest = bytes.get(start..).unwrap_or_default();
-    let length = rest.iter().position(|b| !matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+    let length =
+        rest.iter().position(|b| !matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
     start + length.unwrap_or(rest.len())
 }
 

@@ -105,8 +105,8 @@ fn mixed(operator: Arithmetic, left: &Value, right: &Value) -> Result<Value, Hal
 
 fn decimals(operator: Arithmetic, a: Decimal, b: Decimal) -> Result<Value, Halt> {
     let result = match operator {
-        Arithmetic::Add => a.add(b),
-        Arithmetic::Subtract => b.negate().and_then(|b| a.add(b)),
+        Arithmetic::Add => a.plus(b),
+        Arithmetic::Subtract => b.negate().and_then(|b| a.plus(b)),
         Arithmetic::Multiply => a.multiply(b),
         Arithmetic::Divide | Arithmetic::Remainder if b.is_zero() => {
             return Halt::failed("division by zero");
@@ -132,9 +132,7 @@ fn sum(minus: bool, left: &Value, right: &Value, text_max: usize) -> Result<Valu
             Ok(Value::Text(Rc::from(text)))
         }
         (Value::Text(_), other) if !minus => mismatch("string", other),
-        (Value::Date(a), Value::Date(b)) if minus => {
-            Ok(interval(i64::from(*a) - i64::from(*b), 0))
-        }
+        (Value::Date(a), Value::Date(b)) if minus => Ok(interval(i64::from(*a) - i64::from(*b), 0)),
         (Value::Timestamp(a), Value::Timestamp(b)) if minus => {
             let ms = a.checked_sub(*b).ok_or_else(overflow)?;
             Ok(interval(ms / DAY_MS, ms % DAY_MS))
@@ -233,7 +231,7 @@ pub fn like(
     let mut steps = 0_u32;
     loop {
         steps = steps.wrapping_add(1);
-        if steps % 65_536 == 0 {
+        if steps.is_multiple_of(65_536) {
             tick()?;
         }
         let mut after = pattern_rest.clone();

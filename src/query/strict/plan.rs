@@ -75,7 +75,7 @@ pub enum Aggregate {
 
 /// Functions of values that are at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the function of its name")]
+#[expect(missing_docs, reason = "each is the function of its name")]
 pub enum Function {
     Lower,
     Upper,

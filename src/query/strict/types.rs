@@ -266,10 +266,14 @@ impl Type {
                 return Some(Type::collection(a.kind.join(&b.kind)?)?.or_null(nullable));
             }
             (left, right) => match (self.rank(), other.rank()) {
-                (Some(a), Some(b)) => if a >= b { left.clone() } else { right.clone() },
-                (None, None)
-                    if std::mem::discriminant(left) == std::mem::discriminant(right) =>
-                {
+                (Some(a), Some(b)) => {
+                    if a >= b {
+                        left.clone()
+                    } else {
+                        right.clone()
+                    }
+                }
+                (None, None) if std::mem::discriminant(left) == std::mem::discriminant(right) => {
                     left.clone()
                 }
                 _ => return None,

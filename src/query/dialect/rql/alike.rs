@@ -54,9 +54,7 @@ impl Program {
                     && self.alike(*a, *b)
                     && x.iter().zip(y).all(|(x, y)| x.0 == y.0 && self.alike(x.1, y.1))
             }
-            (Ast::Compare(m, a, b), Ast::Compare(n, x, y)) => {
-                m == n && lists(&[*a, *b], &[*x, *y])
-            }
+            (Ast::Compare(m, a, b), Ast::Compare(n, x, y)) => m == n && lists(&[*a, *b], &[*x, *y]),
             (Ast::Like(m, a, b), Ast::Like(n, x, y)) | (Ast::In(m, a, b), Ast::In(n, x, y)) => {
                 m == n && lists(&[*a, *b], &[*x, *y])
             }

@@ -4,8 +4,8 @@ use crate::model::name::TopicName;
 use crate::model::topic::Topic;
 use crate::query::pull::Bench;
 use crate::query::strict::files::{FileError, FileSource, look};
-use crate::query::strict::value::Halt;
 use crate::query::strict::types::{Name, Shape, Type};
+use crate::query::strict::value::Halt;
 use std::rc::Rc;
 use std::sync::Arc;
 

@@ -187,10 +187,8 @@ impl<'m> Machine<'m> {
                     return ControlFlow::Break(());
                 }
                 let value = of_record(&record.body);
-                self.record = (
-                    i64::try_from(offset).unwrap_or(i64::MAX),
-                    record.time.div_euclid(1_000_000),
-                );
+                self.record =
+                    (i64::try_from(offset).unwrap_or(i64::MAX), record.time.div_euclid(1_000_000));
                 match self.tick().and_then(|()| sink(self, value)) {
                     Ok(true) => return ControlFlow::Continue(()),
                     Ok(false) => outcome = Ok(Each::Enough),

@@ -61,9 +61,8 @@ impl<'m> Machine<'m> {
             }
             (Function::DateTrunc, [unit, value]) => format::truncate(text(unit)?, value),
             (Function::ToDate, [value, pattern]) => {
-                format::parse(text(value)?, text(pattern)?, "date").map(|ms| {
-                    Value::Date(ms.div_euclid(DAY_MS) as i32)
-                })
+                format::parse(text(value)?, text(pattern)?, "date")
+                    .map(|ms| Value::Date(ms.div_euclid(DAY_MS) as i32))
             }
             (Function::ToTime, [value, pattern]) => {
                 format::parse(text(value)?, text(pattern)?, "time")
@@ -297,7 +296,8 @@ fn round(value: &Value, digits: i64) -> Result<Value, Halt> {
     Ok(match value {
         Value::Int(_) if digits >= 0 => value.clone(),
         Value::Int(number) => {
-            let Some(factor) = u32::try_from(-digits).ok().and_then(|d| 10_i64.checked_pow(d)) else {
+            let Some(factor) = u32::try_from(-digits).ok().and_then(|d| 10_i64.checked_pow(d))
+            else {
                 return Ok(Value::Int(0));
             };
             let half = factor / 2;

@@ -125,11 +125,8 @@ impl<'m> Machine<'m> {
             machine.write(|out, full| writer.element(&value, out, full))?;
             Ok(true)
         };
-        let each = if collection {
-            self.each(&plan.main, sink)?
-        } else {
-            self.each_value(value, sink)?
-        };
+        let each =
+            if collection { self.each(&plan.main, sink)? } else { self.each_value(value, sink)? };
         if matches!(each, Each::Null) {
             return self.write(|out, full| writer.value(&Value::Null, out, full));
         }

@@ -48,11 +48,7 @@ struct Delivery {
 
 impl<'m> Machine<'m> {
     /// Pushes the rows of a `SELECT` that is a collection.
-    pub(super) fn select(
-        &mut self,
-        select: &'m Select,
-        sink: Sink<'_, 'm>,
-    ) -> Result<Each, Halt> {
+    pub(super) fn select(&mut self, select: &'m Select, sink: Sink<'_, 'm>) -> Result<Each, Halt> {
         let mut delivery = Delivery {
             seen: select.distinct.then(|| Seen::new(&self.budget)),
             rows: Vec::new(),
@@ -61,19 +57,15 @@ impl<'m> Machine<'m> {
             left: self.bound(select.limit.as_ref())?.unwrap_or(u64::MAX),
         };
         let each = match &select.group {
-            Some(group) => {
-                self.groups(select, group, &mut |machine| {
-                    machine.offer(select, &mut delivery, sink)
-                })?
-            }
-            None => self.rows(select, &mut |machine| {
-                machine.offer(select, &mut delivery, sink)
-            })?,
+            Some(group) => self
+                .groups(select, group, &mut |machine| machine.offer(select, &mut delivery, sink))?,
+            None => self.rows(select, &mut |machine| machine.offer(select, &mut delivery, sink))?,
         };
         if each == Each::Null || select.order.is_empty() {
             return Ok(each);
         }
-        let descending: Vec<bool> = select.order.iter().map(|(_, descending)| *descending).collect();
+        let descending: Vec<bool> =
+            select.order.iter().map(|(_, descending)| *descending).collect();
         let order = self.sorted(&delivery.rows, &descending)?;
         let mut rows = std::mem::take(&mut delivery.rows);
         for index in order {
@@ -257,11 +249,7 @@ impl<'m> Machine<'m> {
     }
 
     /// Makes sure that an independent generator is held as it will be walked.
-    fn hold<'h>(
-        &mut self,
-        generator: &'m Generator,
-        held: &'h mut Held,
-    ) -> Result<&'h Held, Halt> {
+    fn hold<'h>(&mut self, generator: &'m Generator, held: &'h mut Held) -> Result<&'h Held, Halt> {
         let items = generator.record.is_some() || generator.join.is_some();
         let made = match held {
             Held::Later if items => self.items(generator, None)?,

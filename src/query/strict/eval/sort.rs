@@ -11,11 +11,7 @@ pub(super) type Keyed = (Box<[Value]>, Value);
 
 impl Machine<'_> {
     /// The numbers of the rows in their order; `descending` for each key.
-    pub(super) fn sorted(
-        &mut self,
-        rows: &[Keyed],
-        descending: &[bool],
-    ) -> Result<Vec<u32>, Halt> {
+    pub(super) fn sorted(&mut self, rows: &[Keyed], descending: &[bool]) -> Result<Vec<u32>, Halt> {
         let less_or_equal = |a: u32, b: u32| {
             let (Some((a, _)), Some((b, _))) = (rows.get(a as usize), rows.get(b as usize)) else {
                 return true;

@@ -57,7 +57,9 @@ impl<R: BufRead> Rows<R> {
                 break;
             }
             // A quoted field goes on in the next line.
-            field.extend_from_slice(self.lines.line.get(self.lines.text().len()..).unwrap_or_default());
+            field.extend_from_slice(
+                self.lines.line.get(self.lines.text().len()..).unwrap_or_default(),
+            );
             if !self.lines.next()? {
                 return Err(format!("line {start}: the quote does not end"));
             }

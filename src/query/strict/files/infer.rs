@@ -1,7 +1,7 @@
 //! Types from samples, and values as the types say.
 
 use crate::query::strict::cast::{from_text, type_of};
-use crate::query::strict::json::{members, member};
+use crate::query::strict::json::{member, members};
 use crate::query::strict::types::{Kind, Name, Type};
 use crate::query::strict::value::{Budget, Halt, ListBuilder, Value};
 use std::rc::Rc;
@@ -80,11 +80,7 @@ pub(super) fn shape(value: &Value) -> Type {
 ///
 /// # Errors
 /// The budget is used up.
-pub(super) fn conform(
-    value: &Value,
-    kind: &Type,
-    budget: &Budget,
-) -> Result<Option<Value>, Halt> {
+pub(super) fn conform(value: &Value, kind: &Type, budget: &Budget) -> Result<Option<Value>, Halt> {
     if value.is_null() {
         return Ok(Some(Value::Null));
     }

@@ -243,11 +243,8 @@ pub fn describe(
     let names: Rc<[Name]> = ["col_name", "type", "nullable"].map(Name::from).into();
     let mut columns = ListBuilder::new(budget);
     for (name, kind) in row.fields().unwrap_or_default() {
-        let values = vec![
-            Value::Text(name.clone()),
-            Value::text(&plain(kind)),
-            Value::Bool(kind.nullable),
-        ];
+        let values =
+            vec![Value::Text(name.clone()), Value::text(&plain(kind)), Value::Bool(kind.nullable)];
         columns.push(Value::record(names.clone(), values))?;
     }
     let format = match source.format {

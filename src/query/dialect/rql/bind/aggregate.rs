@@ -47,9 +47,10 @@ impl Binder<'_> {
     /// The aggregate that a call is of, unless a declared function has its name.
     pub(super) fn called_aggregate(&self, callee: Id) -> Option<Aggregate> {
         let Ast::Name(word) = self.kind(callee) else { return None };
-        let declared = self.blocks.iter().any(|block| {
-            matches!(block.get(&word.text), Some(Meaning::Function(_)))
-        });
+        let declared = self
+            .blocks
+            .iter()
+            .any(|block| matches!(block.get(&word.text), Some(Meaning::Function(_))));
         if word.quoted || declared { None } else { aggregate_named(&word.text) }
     }
 
@@ -112,8 +113,7 @@ impl Binder<'_> {
             return WRONG;
         }
         let counts = aggregate == Aggregate::Count;
-        let aggregate =
-            if one.distinct && counts { Aggregate::CountDistinct } else { aggregate };
+        let aggregate = if one.distinct && counts { Aggregate::CountDistinct } else { aggregate };
         let inside = !self.selects.is_empty();
         if counts && !one.distinct && matches!(self.kind(one.value), Ast::Star) && inside {
             if self.scope().sealed {
@@ -175,9 +175,7 @@ impl Binder<'_> {
     pub(super) fn aggregated(&mut self, aggregate: Aggregate, kind: &Type, at: Id) -> Type {
         let plain = Type { kind: kind.kind.clone(), nullable: true };
         match aggregate {
-            Aggregate::Elements | Aggregate::Count | Aggregate::CountDistinct => {
-                Kind::Long.into()
-            }
+            Aggregate::Elements | Aggregate::Count | Aggregate::CountDistinct => Kind::Long.into(),
             Aggregate::Sum | Aggregate::Average => {
                 if !kind.is_free() && kind.rank().is_none() {
                     self.mismatch(self.span(at), "number", kind);

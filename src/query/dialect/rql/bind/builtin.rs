@@ -145,10 +145,12 @@ impl Binder<'_> {
                 None => WRONG,
             },
             "TRY" => match self.taken(&[Free], 1, arguments, span) {
-                Some((nodes, kinds)) => match (nodes.into_iter().next(), kinds.into_iter().next()) {
-                    (Some(node), Some(kind)) => (Node::Try(Box::new(node)), kind.nullable()),
-                    _ => WRONG,
-                },
+                Some((nodes, kinds)) => {
+                    match (nodes.into_iter().next(), kinds.into_iter().next()) {
+                        (Some(node), Some(kind)) => (Node::Try(Box::new(node)), kind.nullable()),
+                        _ => WRONG,
+                    }
+                }
                 None => WRONG,
             },
             _ => return None,
@@ -265,15 +267,12 @@ impl Takes {
             Integer => (kind.is_integer(), "int"),
             Day => (matches!(kind.kind, Kind::Date | Kind::Timestamp), "timestamp"),
             Clock => (matches!(kind.kind, Kind::Time | Kind::Timestamp), "timestamp"),
-            Moment => {
-                (matches!(kind.kind, Kind::Date | Kind::Time | Kind::Timestamp), "timestamp")
-            }
+            Moment => (matches!(kind.kind, Kind::Date | Kind::Time | Kind::Timestamp), "timestamp"),
             Interval => (matches!(kind.kind, Kind::Interval), "interval"),
             Many => (kind.element().is_some(), "collection"),
             Texts => {
-                let fits = |e: &Type| {
-                    e.is_free() || e.rank().is_some() || matches!(e.kind, Kind::String)
-                };
+                let fits =
+                    |e: &Type| e.is_free() || e.rank().is_some() || matches!(e.kind, Kind::String);
                 (kind.element().is_some_and(fits), "collection(string)")
             }
             Free => (true, ""),

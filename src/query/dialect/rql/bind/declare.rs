@@ -131,12 +131,7 @@ impl Binder<'_> {
     }
 
     /// The node where `wanted` is declared; tells if it does not fit.
-    pub(super) fn fitting(
-        &mut self,
-        (node, kind): (Node, &Type),
-        wanted: &Type,
-        at: Span,
-    ) -> Node {
+    pub(super) fn fitting(&mut self, (node, kind): (Node, &Type), wanted: &Type, at: Span) -> Node {
         if !kind.fits(wanted) {
             let plain = Type { kind: wanted.kind.clone(), nullable: false };
             self.mismatch(at, &plain.to_string(), kind);

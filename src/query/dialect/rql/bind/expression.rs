@@ -143,12 +143,7 @@ impl Binder<'_> {
         (Node::If(Box::new([condition, yes, no])), kind)
     }
 
-    fn case(
-        &mut self,
-        subject: Option<Id>,
-        branches: &[(Id, Id)],
-        otherwise: Option<Id>,
-    ) -> Typed {
+    fn case(&mut self, subject: Option<Id>, branches: &[(Id, Id)], otherwise: Option<Id>) -> Typed {
         let subject = subject.map(|id| (self.expression(id), id));
         let mut conditions = Vec::with_capacity(branches.len());
         for (condition, _) in branches {

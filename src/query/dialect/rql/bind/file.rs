@@ -8,6 +8,9 @@ use crate::query::strict::plan::Node;
 use crate::query::strict::types::{Kind, Type};
 use std::rc::Rc;
 
+/// A location and where it stands.
+type Literal = (Rc<str>, Span);
+
 /// The format that a function reads; `None` inside: it is found out.
 pub(super) fn reader(name: &str) -> Option<Option<Format>> {
     Some(match name {
@@ -88,7 +91,7 @@ impl Binder<'_> {
         format: Option<Format>,
         arguments: &[Argument],
         span: Span,
-    ) -> Option<(FileSource, Option<(Rc<str>, Span)>)> {
+    ) -> Option<(FileSource, Option<Literal>)> {
         let mut location = None;
         let mut source = FileSource::new(Node::NULL, format);
         let mut good = true;

@@ -18,7 +18,8 @@ pub(super) fn find(generators: &mut [Generator], filter: &Node) {
         }
         let slots = |range: std::ops::Range<usize>| -> Vec<Slot> {
             let list = generators.get(range).unwrap_or_default();
-            list.iter().flat_map(|g| std::iter::once(g.slot).chain(g.record.into_iter().flatten()))
+            list.iter()
+                .flat_map(|g| std::iter::once(g.slot).chain(g.record.into_iter().flatten()))
                 .collect()
         };
         let (before, own) = (slots(0..index), slots(index..index + 1));

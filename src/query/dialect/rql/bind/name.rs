@@ -230,9 +230,7 @@ pub(super) enum Finding {
 
 impl Scope {
     fn find(&mut self, name: &Rc<str>) -> Finding {
-        if let Some((_, kind, slot)) =
-            self.outputs.iter().find(|(output, ..)| output == name)
-        {
+        if let Some((_, kind, slot)) = self.outputs.iter().find(|(output, ..)| output == name) {
             return Finding::Slot(*slot, kind.clone());
         }
         if let Some(key) = self.keys.iter().find(|key| key.name.as_ref() == Some(name)) {

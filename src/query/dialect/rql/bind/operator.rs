@@ -146,8 +146,7 @@ impl Binder<'_> {
         if !self.comparable(left, right, false) {
             return WRONG;
         }
-        let null =
-            left_kind.may_be_null() || right_kind.may_be_null() || element.may_be_null();
+        let null = left_kind.may_be_null() || right_kind.may_be_null() || element.may_be_null();
         (Node::In(not, Box::new([a, b])), Type::from(Kind::Bool).or_null(null))
     }
 
@@ -159,8 +158,7 @@ impl Binder<'_> {
         let first = self.comparable((&kind, at), (&low_kind, self.span(low)), true);
         // What is wrong with the value itself is told once.
         let nested = matches!(kind.kind, Kind::Record(_) | Kind::Collection(_));
-        let second =
-            nested || self.comparable((&kind, at), (&high_kind, self.span(high)), true);
+        let second = nested || self.comparable((&kind, at), (&high_kind, self.span(high)), true);
         if !first || !second || nested {
             return WRONG;
         }

@@ -163,8 +163,7 @@ impl Binder<'_> {
                 _ => Type::ANY,
             };
             let slot = self.slot();
-            let record =
-                matches!(source, Node::Topic(_)).then(|| [self.slot(), self.slot()]);
+            let record = matches!(source, Node::Topic(_)).then(|| [self.slot(), self.slot()]);
             if let Some(alias) = &generator.alias {
                 let name = Some(&alias.text);
                 if self.scope().generators.iter().any(|g| g.alias.as_ref() == name) {
@@ -345,7 +344,8 @@ impl Binder<'_> {
 
     /// `*` as an operand.
     pub(super) fn star(&mut self, span: Span) -> Typed {
-        let Some(index) = self.selects.iter().rposition(|scope| !scope.generators.is_empty()) else {
+        let Some(index) = self.selects.iter().rposition(|scope| !scope.generators.is_empty())
+        else {
             self.wrong(span, "* is not declared");
             return WRONG;
         };
@@ -414,7 +414,9 @@ impl Binder<'_> {
         let element = match scope.generators.as_slice() {
             [one] => Some(one.kind.clone()),
             many => Type::record(
-                many.iter().zip(1..).map(|(g, place)| (member_name(g, place), g.kind.clone()))
+                many.iter()
+                    .zip(1..)
+                    .map(|(g, place)| (member_name(g, place), g.kind.clone()))
                     .collect(),
             ),
         };

@@ -60,7 +60,10 @@ impl Parser<'_> {
 
     /// Where the last consumed token ends.
     fn last(&self) -> Span {
-        self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).map_or(Span::default(), |t| t.span)
+        self.at
+            .checked_sub(1)
+            .and_then(|at| self.tokens.get(at))
+            .map_or(Span::default(), |t| t.span)
     }
 
     fn text_at(&self, span: Span) -> &str {

@@ -213,8 +213,7 @@ impl Parser<'_> {
                 break;
             }
         }
-        let otherwise =
-            if self.take_word(Keyword::Else) { Some(self.expression()?) } else { None };
+        let otherwise = if self.take_word(Keyword::Else) { Some(self.expression()?) } else { None };
         self.need_word(Keyword::End, "END")?;
         self.leave();
         let span = start.to(self.last());

@@ -48,7 +48,10 @@ const FILES: &[(&str, &str)] = &[
     ("rows.json", "{\"a\":1}\n{\"a\":null,\"b\":\"x\"}\n{\"b\":5}\n"),
     ("bad.json", "[1, 2"),
     ("misfit.csv", "n,m\n1,2\n3,x\n"),
-    ("kinds.csv", "i;l;d;b;t;s\n1;5000000000;1.5;true;2024-02-29;x\n;2;3;false;2024-03-01;\"a;b\"\n"),
+    (
+        "kinds.csv",
+        "i;l;d;b;t;s\n1;5000000000;1.5;true;2024-02-29;x\n;2;3;false;2024-03-01;\"a;b\"\n",
+    ),
     (
         "shops.json",
         r#"[{"city":"Bern","items":[{"kind":"pen","price":2},{"kind":"ink","price":9}]},
@@ -66,13 +69,8 @@ impl TestBench {
         for (name, content) in FILES {
             std::fs::write(files.join(name), content).unwrap();
         }
-        let mut bench = Self {
-            topics: Vec::new(),
-            files,
-            output: Vec::new(),
-            checks: 0,
-            patience: u32::MAX,
-        };
+        let mut bench =
+            Self { topics: Vec::new(), files, output: Vec::new(), checks: 0, patience: u32::MAX };
         let json = |list: &[&str]| list.iter().map(|t| (false, t.as_bytes().to_vec())).collect();
         bench.add("orders", json(ORDERS));
         bench.add("sensor_data", json(SENSORS));
@@ -82,11 +80,14 @@ impl TestBench {
         bench.add("plant.line1.heat", json(&[r#"{"value":20}"#, r#"{"value":5}"#]));
         bench.add("site", json(&[r#"{"v":{"w":1}}"#]));
         bench.add("site.x", json(&["1"]));
-        bench.add("chat", vec![
-            (true, b"hello".to_vec()),
-            (true, br#"{"a":1,"b":{"c":[5]}}"#.to_vec()),
-            (true, b"42".to_vec()),
-        ]);
+        bench.add(
+            "chat",
+            vec![
+                (true, b"hello".to_vec()),
+                (true, br#"{"a":1,"b":{"c":[5]}}"#.to_vec()),
+                (true, b"42".to_vec()),
+            ],
+        );
         bench
     }
 

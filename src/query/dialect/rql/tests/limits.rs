@@ -56,9 +56,13 @@ fn long_chains_do_not_recurse() {
 #[test]
 fn nesting_is_bounded() {
     deep(|| {
-        for (open, close) in
-            [("(", ")"), ("[", "]"), ("LOWER(", ")"), ("(SELECT ", ")"), ("IF true THEN ", " ELSE 1")]
-        {
+        for (open, close) in [
+            ("(", ")"),
+            ("[", "]"),
+            ("LOWER(", ")"),
+            ("(SELECT ", ")"),
+            ("IF true THEN ", " ELSE 1"),
+        ] {
             let text = format!("{}1{}", open.repeat(40_000), close.repeat(40_000));
             let (_, result) = simple(&text);
             assert!(result.unwrap_err().starts_with("nested too deeply at "), "{open}");

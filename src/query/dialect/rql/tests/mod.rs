@@ -6,8 +6,8 @@ mod bench;
 mod fuzz;
 mod limits;
 
-use super::source::{Lines, Wrong};
 use super::compile;
+use super::source::{Lines, Wrong};
 use crate::proto::raw::format::Format;
 use crate::query::strict::eval::{Limits, Machine};
 use crate::query::strict::value::Halt;
@@ -126,4 +126,3 @@ golden! {
     separated Csv
     lines Hjson
 }
-
