@@ -30,7 +30,7 @@ class Query(Ws):
 
     def all(self):
         """Texts, bytes, close."""
-        texts, data = [], b""
+        texts, data = [], []
         while True:
             try:
                 message = self.ws.recv(timeout=60)
@@ -38,10 +38,10 @@ class Query(Ws):
                 break
             if isinstance(message, bytes):
                 assert message, "an empty frame"
-                data += message
+                data.append(message)
             else:
                 texts.append(json.loads(message))
-        return texts, data, (self.ws.close_code, self.ws.close_reason)
+        return texts, b"".join(data), (self.ws.close_code, self.ws.close_reason)
 
 
 def ask(server, query, form=None, **more):

@@ -45,7 +45,7 @@ impl Workers {
         }
     }
 
-    fn end(&self, front: u8) {
+    pub(super) fn end(&self, front: u8) {
         if let Some(count) = self.running.get(front as usize) {
             count.fetch_sub(1, Ordering::Relaxed);
         }
@@ -75,8 +75,8 @@ impl Workers {
     }
 
     fn refuse(&self, process: &Arc<Process>, task: Task) {
-        self.end(task.front);
-        let worker = Worker::new(process, &task);
+        let mut worker = Worker::new(process, &task);
+        worker.leave();
         worker.post(QueryOutput::Failed("too many queries".into()), true);
     }
 
@@ -94,9 +94,8 @@ impl Workers {
             };
             drop(state);
             let mut worker = Worker::new(process, &task);
-            let front = task.front;
             task.job.run(&mut worker);
-            self.end(front);
+            worker.leave();
         }
     }
 }
