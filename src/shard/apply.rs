@@ -71,6 +71,7 @@ impl Shard {
             Command::Publish { channel, frame } => self.publish_now(origin, &channel, &frame),
             Command::Presence { channel } => self.ask_presence(origin, &channel),
             Command::CreateFlow { spec, if_exists } => {
+                let spec = Box::new(spec);
                 self.core.send(0, Mail::CreateFlow { origin, spec, if_exists });
             }
             Command::DeleteFlow { flow } => self.core.send(0, Mail::DeleteFlow { origin, flow }),

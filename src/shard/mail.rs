@@ -167,7 +167,7 @@ pub enum Mail {
         if_exists: IfExists,
     },
     /// To shard 0: make a flow.
-    CreateFlow { origin: Origin, spec: FlowSpec, if_exists: IfExists },
+    CreateFlow { origin: Origin, spec: Box<FlowSpec>, if_exists: IfExists },
     /// To shard 0: end a flow.
     DeleteFlow { origin: Origin, flow: FlowRef },
     /// To shard 0: name a constant.

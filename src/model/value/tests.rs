@@ -1,3 +1,5 @@
+//! Numbers as text, members of text and records, canonical bytes, stored values.
+
 use super::*;
 
 fn json(value: &Value<'_>) -> String {

@@ -5,8 +5,10 @@ mod codec;
 mod codes;
 mod flows;
 mod http;
+mod listing;
 mod map;
 mod oneshot;
+mod outcome;
 mod session;
 mod statement;
 

@@ -2,22 +2,21 @@
 //! (jsonjet, sections 2.5 and 2.6).
 
 use super::codec::{self, Object};
+use super::outcome::{error_object, finish, log_failure};
 use super::session::{JsonJet, Pending};
-use super::{codes, flows, http, map};
+use super::{codes, flows, map};
 use crate::config::Role;
 use crate::fanout::Outbox;
 use crate::model::command::{Begin, Command, IfExists};
 use crate::model::event::Reply;
-use crate::model::flow::Flow;
 use crate::model::json;
 use crate::model::name::TopicName;
 use crate::model::record::Body;
-use crate::model::time::iso_ms;
-use crate::model::topic::{Storage, Topic};
+use crate::model::topic::Topic;
 use crate::proto::Intake;
 use crate::proto::contract::Bound;
 use crate::query::dialect::jet::{
-    self, Dropped, Failure, Form, Listing, Statement, StreamOptions, is_stream_name,
+    self, Dropped, Failure, Form, Statement, StreamOptions, is_stream_name,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,10 +25,10 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Program {
     statements: VecDeque<String>,
-    total: usize,
-    outcomes: Vec<Outcome>,
-    request: Box<[u8]>,
-    http: bool,
+    pub(super) total: usize,
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) request: Box<[u8]>,
+    pub(super) http: bool,
     step: Option<Step>,
     text: String,
 }
@@ -37,9 +36,9 @@ pub struct Program {
 /// What one statement came to: R, and its parts that a sum needs.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    json: Vec<u8>,
-    result: Vec<u8>,
-    failure: Option<Failure>,
+    pub json: Vec<u8>,
+    pub result: Vec<u8>,
+    pub failure: Option<Failure>,
 }
 
 /// The statement under way.
@@ -188,7 +187,7 @@ impl JsonJet {
         }
     }
 
-    fn stream(
+    pub(super) fn stream(
         &self,
         name: &str,
         code: &'static str,
@@ -313,75 +312,6 @@ impl JsonJet {
         Ok(Progress::Waits(Step::Unsubscribe { id }))
     }
 
-    fn list(&self, listing: Listing, http: bool, intake: &dyn Intake) -> Result<Progress, Failure> {
-        self.needs(Role::Read)?;
-        match listing {
-            Listing::Flows => Ok(self.list_flows(intake)),
-            Listing::Lookups => Ok(flows::list_lookups(intake)),
-            Listing::Queries => Ok(self.list_queries(intake)),
-            Listing::Streams => {
-                let mut all = map::all(intake);
-                all.retain(|topic| self.may_touch(map::shown(topic)));
-                let mut message = format!("Found {} stream(s):", all.len());
-                for (n, topic) in all.iter().enumerate() {
-                    let (name, count) = (map::shown(topic), topic.shared.records());
-                    message.push_str(&format!("\n{}. {name} ({count} documents)", n + 1));
-                }
-                let names = codec::array(all.iter().map(|topic| codec::quoted(map::shown(topic))));
-                Ok(command(&Object::new().raw("streams", &names).end(b""), &message))
-            }
-            Listing::Subscriptions => {
-                let mut all: Vec<(u64, Arc<Topic>)> = if http {
-                    let of = |topic: Arc<Topic>| {
-                        let ids = topic.shared.subscriptions();
-                        ids.into_iter().map(move |id| (id, Arc::clone(&topic)))
-                    };
-                    map::all(intake).into_iter().flat_map(of).collect()
-                } else {
-                    self.subscriptions.iter().map(|s| (s.id, Arc::clone(&s.topic))).collect()
-                };
-                all.retain(|(_, topic)| self.may_touch(map::shown(topic)));
-                all.sort_by_key(|(id, _)| *id);
-                let mut message = format!("Found {} active subscription(s):", all.len());
-                for (n, (id, topic)) in all.iter().enumerate() {
-                    message.push_str(&format!("\n{}. ID {id}: {}", n + 1, map::shown(topic)));
-                }
-                let list = codec::array(all.iter().map(|(id, topic)| {
-                    let entry = Object::new().number("subscriptionId", *id);
-                    entry.text("streamName", map::shown(topic)).end(b"")
-                }));
-                Ok(command(&Object::new().raw("subscriptions", &list).end(b""), &message))
-            }
-        }
-    }
-
-    fn info(&self, name: Option<&str>, intake: &dyn Intake) -> Result<Progress, Failure> {
-        self.needs(Role::Read)?;
-        let all_flows = self.visible_flows(intake);
-        if let Some(name) = name {
-            let flow = all_flows.iter().find(|f| f.spec.name.as_deref() == Some(name));
-            if let (Some(flow), None) = (flow, map::find(name, intake)) {
-                let source = map::find(flow.spec.source.full(), intake);
-                let info = flows::flow_info(flow, source.as_deref());
-                let result = Object::new().raw("info", &info).end(b"");
-                return Ok(command(&result, &format!("Flow '{name}' info retrieved")));
-            }
-            let topic = self.stream(name, "COMMAND_FAILED", intake)?;
-            let result = Object::new().raw("info", &describe(&topic, &all_flows)).end(b"");
-            let message = format!("Stream '{}' info retrieved", map::shown(&topic));
-            return Ok(command(&result, &message));
-        }
-        let mut all = Object::new();
-        for topic in map::all(intake) {
-            let shown = map::shown(&topic);
-            if self.may_touch(shown) {
-                all = all.raw(shown, &describe(&topic, &all_flows));
-            }
-        }
-        let result = Object::new().raw("info", &all.end(b"")).end(b"");
-        Ok(command(&result, "Stream information retrieved"))
-    }
-
     fn conclude(
         &mut self,
         step: Step,
@@ -484,44 +414,6 @@ impl JsonJet {
     }
 }
 
-impl Outcome {
-    /// R, and its result.
-    pub(super) fn good(json: Vec<u8>, result: Vec<u8>) -> Self {
-        Self { json, result, failure: None }
-    }
-
-    /// As `command` of section 2.5.
-    pub(super) fn of_command(result: &[u8], message: &str) -> Self {
-        let object = Object::new().text("type", "command").flag("success", true);
-        let json = object.raw("result", result).text("message", message).end(b"");
-        Self::good(json, result.to_vec())
-    }
-
-    fn empty(http: bool) -> Self {
-        let object = Object::new().flag("success", true).text("type", "empty");
-        let object = if http { object.raw("result", b"null") } else { object };
-        let json = object.text("message", "Empty statement").end(b"");
-        Self { json, result: b"null".to_vec(), failure: None }
-    }
-
-    fn failed(mut failure: Failure) -> Self {
-        if failure.form == Form::Flow {
-            failure.message = format!("Failed to create flow: {}", failure.message);
-        }
-        let mut object = Object::new().flag("success", false).raw("error", &error_object(&failure));
-        match failure.form {
-            Form::Plain => {}
-            Form::Flow => object = object.text("type", "flow").text("message", &failure.message),
-            Form::Query => {
-                let text = format!("Query failed: {}", failure.message);
-                object = object.text("type", "query").text("message", &text);
-            }
-        }
-        let json = object.end(b"");
-        Self { json, result: b"null".to_vec(), failure: Some(failure) }
-    }
-}
-
 /// Answers `POST /api/validate`.
 pub(super) fn validate(query: &str) -> Vec<u8> {
     let statements = jet::split(query);
@@ -532,57 +424,6 @@ pub(super) fn validate(query: &str) -> Vec<u8> {
     }
     let message = format!("{} statement(s) valid", statements.len());
     Object::new().flag("success", true).text("message", &message).end(b"")
-}
-
-/// Sends the answer of a program that has ended.
-fn finish(program: &Program, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
-    let failure = program.outcomes.last().and_then(|o| o.failure.as_ref());
-    let result = match (program.total, program.outcomes.first()) {
-        (0, _) | (_, None) => Outcome::empty(program.http).json,
-        (1, Some(outcome)) => outcome.json.clone(),
-        _ => several(program, failure),
-    };
-    if program.http {
-        let ends = |texts: &[&str]| {
-            failure.is_some_and(|f| texts.iter().any(|text| f.message.ends_with(text)))
-        };
-        let status = match () {
-            () if ends(&[codes::NOT_ALLOWED]) => 403,
-            () if ends(&["Storage is full", "Storage is read-only", "Server is stopping"]) => 507,
-            _ => 200,
-        };
-        return http::answer(intake, status, Some("application/json"), &result);
-    }
-    let object = Object::new().text("type", "execute_response");
-    let object = match failure {
-        Some(failure) => {
-            object.flag("success", false).text("error", &failure.message).raw("result", &result)
-        }
-        None => object
-            .flag("success", true)
-            .raw("result", &result)
-            .text("message", "Query executed successfully"),
-    };
-    out.text(&object.end(&program.request));
-}
-
-fn several(program: &Program, failure: Option<&Failure>) -> Vec<u8> {
-    let good = program.outcomes.iter().filter(|o| o.failure.is_none()).count();
-    let results = codec::array(program.outcomes.iter().map(|o| &o.json));
-    let mut object = Object::new().flag("success", failure.is_none()).raw("results", &results);
-    object = object.text("message", &format!("{good} statement(s) executed"));
-    if program.http {
-        let last = program.outcomes.last().map_or(&b"null"[..], |o| &o.result);
-        object = object.raw("result", last);
-    }
-    if let Some(failure) = failure {
-        object = object.raw("error", &error_object(failure));
-    }
-    object.end(b"")
-}
-
-fn error_object(failure: &Failure) -> Vec<u8> {
-    Object::new().text("code", failure.code).text("message", &failure.message).end(b"")
 }
 
 pub(super) fn command(result: &[u8], message: &str) -> Progress {
@@ -603,53 +444,4 @@ fn parse_name(name: &str) -> Result<TopicName, Failure> {
     debug_assert!(is_stream_name(name), "the statement parser checked it");
     TopicName::parse(name)
         .ok_or_else(|| Failure::new("COMMAND_FAILED", format!("Invalid stream name '{name}'.")))
-}
-
-fn describe(topic: &Topic, flows: &[Arc<Flow>]) -> Vec<u8> {
-    let readers: Vec<_> = flows.iter().filter(|flow| flow.source == topic.id).collect();
-    let names = readers.iter().filter_map(|flow| flow.spec.name.as_deref()).map(codec::quoted);
-    let (flow_names, flow_count) = (codec::array(names), readers.len() as u64);
-    let subscribers = topic.shared.subscriptions();
-    let count = subscribers.len() as u64;
-    let ids = codec::array(subscribers.iter().map(u64::to_string));
-    let iso = |time: Option<i64>| match time {
-        Some(time) => codec::quoted(&iso_ms(time)),
-        None => b"null".to_vec(),
-    };
-    let pipe = topic.storage == Storage::Pipe;
-    let retain = match (pipe, topic.retention.records) {
-        (true, _) => b"0".to_vec(),
-        (false, Some(n)) => n.to_string().into_bytes(),
-        (false, None) => b"null".to_vec(),
-    };
-    Object::new()
-        .text("name", map::shown(topic))
-        .text("topic", topic.name.full())
-        .text("type", if pipe { "pure-stream" } else { "log-stream" })
-        .number("flowSubscriberCount", flow_count)
-        .number("userSubscriberCount", count)
-        .number("totalSubscriberCount", count + flow_count)
-        .raw("flowSubscribers", &flow_names)
-        .raw("userSubscribers", &ids)
-        .number("documentCount", topic.shared.records())
-        .number("subscriberCount", count + flow_count)
-        .raw("createdAt", &iso(Some(topic.created)))
-        .raw("lastActivity", &iso(topic.shared.last_activity()))
-        .raw("retain", &retain)
-        .end(b"")
-}
-
-/// One record of `_log` for a failed statement.
-fn log_failure(failure: &Failure, query: &str, intake: &mut dyn Intake) {
-    let time = intake.now();
-    let record = Object::new()
-        .text("_id", &format!("{time:x}"))
-        .text("timestamp", &iso_ms(time))
-        .text("level", "error")
-        .text("code", failure.code)
-        .text("message", &failure.message)
-        .text("query", query)
-        .text("component", "statement")
-        .raw("metadata", b"{}");
-    intake.log(record.end(b""));
 }

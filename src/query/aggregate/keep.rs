@@ -75,7 +75,11 @@ pub struct Distinct {
 }
 
 impl Distinct {
+    /// Missing is no value.
     pub(super) fn add(&mut self, value: &Value<'_>) {
+        if matches!(value, Value::Missing) {
+            return;
+        }
         self.scratch.clear();
         canonical(value, &mut self.scratch);
         let print = fingerprint(&self.scratch);

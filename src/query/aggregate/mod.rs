@@ -106,11 +106,7 @@ impl Aggregate {
                     if self == Aggregate::Min { Ordering::Less } else { Ordering::Greater };
                 extreme(text, number, all_text, value, wanted);
             }
-            (_, Accumulator::Distinct(distinct)) => {
-                if !matches!(value, Value::Missing) {
-                    distinct.add(value);
-                }
-            }
+            (_, Accumulator::Distinct(distinct)) => distinct.add(value),
             (_, Accumulator::Moments(count, mean, squares)) => {
                 if let Some(number) = to_addend(value) {
                     *count += 1;
@@ -136,10 +132,10 @@ impl Aggregate {
                     list.push(value.own());
                 }
             }
-            (Aggregate::Collect(max), Accumulator::List(list)) => {
-                if list.len() < max && !matches!(value, Value::Missing) {
-                    list.push(value.own());
-                }
+            (Aggregate::Collect(max), Accumulator::List(list))
+                if list.len() < max && !matches!(value, Value::Missing) =>
+            {
+                list.push(value.own());
             }
             _ => {}
         }

@@ -1,3 +1,5 @@
+//! Each aggregate against its definition, with its state stored and read back.
+
 use super::*;
 use crate::model::value::{Style, read_json, write_value};
 

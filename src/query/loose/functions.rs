@@ -59,8 +59,8 @@ table! {
     "not" 1, 1 => |a, _| Ok(Value::Bool(!a.first().is_some_and(truthy)));
     "now" 0, 0 => |_, w| Ok(Value::Int(w.now_ms));
     "or" 1, ANY => |a, _| Ok(Value::Bool(a.iter().any(truthy)));
-    "parse_date" 1, 1 => |a, _| Ok(text(a).and_then(|t| parse_date(t)).map_or(Value::Null, Value::Int));
-    "parse_json" 1, 1 => |a, _| Ok(text(a).and_then(|t| read_json(t)).map_or(Value::Null, |v| v.own()));
+    "parse_date" 1, 1 => |a, _| Ok(text(a).and_then(parse_date).map_or(Value::Null, Value::Int));
+    "parse_json" 1, 1 => |a, _| Ok(text(a).and_then(read_json).map_or(Value::Null, |v| v.own()));
     "pi" 0, 0 => |_, _| Ok(Value::Double(std::f64::consts::PI));
     "pow" 2, 2 => |a, _| two(a, f64::powf);
     "replace" 3, 3 => |a, _| replace(a);

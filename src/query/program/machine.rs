@@ -136,7 +136,8 @@ fn operate<'a>(
         Op::Between => {
             let (high, low) = (stack.pop().unwrap_or_default(), stack.pop().unwrap_or_default());
             let value = stack.pop().unwrap_or_default();
-            let from = loose::compare(&value, &low).is_some_and(std::cmp::Ordering::is_ge);
+            let order = loose::compare(&value, &low);
+            let from = order.is_some_and(std::cmp::Ordering::is_ge);
             let to = loose::compare(&value, &high).is_some_and(std::cmp::Ordering::is_le);
             Value::Bool(from && to)
         }
@@ -166,45 +167,42 @@ fn holds(test: Test, value: &Value<'_>) -> bool {
     }
 }
 
-/// First all spreads, then named items, then drops, wherever they stand; an overridden key keeps its
-/// place.
+/// First all spreads, then named items, then drops, wherever they stand; an overridden key keeps
+/// its place.
 fn object<'a>(items: &'a [Item], stack: &mut Scratch<'a>) -> Value<'a> {
     let valued = items.iter().filter(|item| !matches!(item, Item::Drop(_)));
     let from = stack.len().saturating_sub(valued.clone().count());
     let mut fields: Fields<'a> = Vec::with_capacity(items.len());
     let simple = items.iter().all(|item| matches!(item, Item::Named(_)));
+    // Fields that named items do not change.
+    let mut fixed: Fields<'a> = Vec::new();
     if !simple {
         for (item, value) in valued.clone().zip(&stack[from..]) {
-            if *item == Item::Spread {
+            if let Item::Spread | Item::Override = item {
                 for (name, value) in value.fields().unwrap_or_default().iter() {
                     put(&mut fields, name.clone(), value.clone());
+                    if *item == Item::Override {
+                        put(&mut fixed, name.clone(), value.clone());
+                    }
                 }
             }
         }
-    }
-    if !simple {
-        for (item, value) in valued.clone().zip(&stack[from..]) {
-            if let (Item::Named(name), false) = (item, matches!(value, Value::Missing)) {
-                put(&mut fields, Text::Borrowed(name), value.clone());
-            }
-        }
-        for (item, value) in valued.zip(stack.drain(from..)) {
-            if *item == Item::Override {
-                for (name, value) in value.fields().unwrap_or_default().iter() {
-                    put(&mut fields, name.clone(), value.clone());
-                }
-            }
-        }
-        let dropped = |name: &str| items.iter().any(|i| matches!(i, Item::Drop(d) if d == name));
-        fields.retain(|(name, _)| !dropped(name));
-        return Value::record(fields);
     }
     for (item, value) in valued.zip(stack.drain(from..)) {
         if let Item::Named(name) = item
             && !matches!(value, Value::Missing)
+            && !fixed.iter().any(|(known, _)| **known == **name)
         {
             put(&mut fields, Text::Borrowed(name), value);
         }
+    }
+    if !simple {
+        for (name, value) in fixed {
+            put(&mut fields, name, value);
+        }
+        let drops = |item: &Item, name: &str| matches!(item, Item::Drop(d) if d == name);
+        let dropped = |name: &str| items.iter().any(|item| drops(item, name));
+        fields.retain(|(name, _)| !dropped(name));
     }
     Value::record(fields)
 }

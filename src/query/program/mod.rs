@@ -152,6 +152,17 @@ impl Program {
         self.reads_record
     }
 
+    fn print_shape(&self, index: u32) -> String {
+        let items = self.shapes.get(index as usize).map_or(&[][..], Vec::as_slice);
+        let item = |item: &Item| match item {
+            Item::Spread => "...".to_owned(),
+            Item::Override => "...!".to_owned(),
+            Item::Named(name) => name.clone(),
+            Item::Drop(name) => format!("-{name}"),
+        };
+        items.iter().map(item).collect::<Vec<_>>().join(" ")
+    }
+
     /// Whether a record can make it fail.
     #[must_use]
     pub fn can_fail(&self) -> bool {
@@ -203,7 +214,7 @@ impl Program {
                     )
                 }
                 Op::List(n) => write!(out, "list/{n}"),
-                Op::Object(n) => write!(out, "object{:?}", self.shapes.get(*n as usize)),
+                Op::Object(n) => write!(out, "{{{}}}", self.print_shape(*n)),
                 Op::Between => write!(out, "between"),
                 Op::OneOf(n) => write!(out, "one_of/{n}"),
                 Op::Jump(to) => write!(out, "jump@{to}"),

@@ -117,9 +117,14 @@ pub(super) fn add<'a>(
     measure(operator, group, record, pass)?;
     summary.key = key;
     summary.seen += 1;
-    let timer = matches!(operator.emit, Emit::Timer(_));
-    if timer && !summary.fresh {
-        summary.emitted_ms.get_or_insert(pass.time_ms);
+    if let Emit::Timer(ms) = operator.emit
+        && !summary.fresh
+    {
+        // The next beat after this record, of those that began with the first one.
+        let beat = i64::try_from(ms).unwrap_or(i64::MAX).max(1);
+        let first = summary.emitted_ms.unwrap_or(pass.time_ms);
+        let passed = pass.time_ms.saturating_sub(first).max(0) / beat * beat;
+        summary.emitted_ms = Some(first.saturating_add(passed));
     }
     summary.fresh = true;
     if wants_to_emit(operator, summary, record, pass)? {

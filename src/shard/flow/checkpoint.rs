@@ -1,10 +1,10 @@
 //! Positions and states of a shard's flows on the disk.
 //!
 //! Method: one file for each shard, written whole to a temporary name, synced and renamed by a
-//! thread, from states that were taken at one moment. It is written only when every append that the
-//! flows had sent by then is acknowledged: what a state has counted, its outputs are safe. A restart
-//! takes for each flow the newest state of any file, so the number of shards may change. Cost: the
-//! size of all states at most every [`INTERVAL_MS`], and longer apart if taking them is slow.
+//! thread, from states that were taken at one moment. It is written only when every append that
+//! the flows had sent by then is acknowledged: what a state has counted, its outputs are safe. A
+//! restart takes for each flow the newest state of any file, so the number of shards may change.
+//! Cost: the size of all states at most every [`INTERVAL_MS`], longer apart if taking them is slow.
 
 use super::{Flows, Running};
 use crate::model::flow::FlowId;

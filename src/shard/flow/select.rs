@@ -1,15 +1,15 @@
 //! Which of many flows must look at a record: found by the equalities of their first conditions.
 //!
-//! Method: a flow whose first operator is `where` with a conjunct `field == constant` is filed under
-//! that field and constant; one without is always looked at. Of those filed, a further conjunct that
-//! compares a field with a number narrows by a sorted list. A record asks each field once. Cost: one
-//! hash look-up for each filed field, then what matches. Below [`FLOWS_MIN`] flows the plain way is
-//! cheaper; both give the same, because a selected flow runs its whole pipeline.
+//! Method: a flow whose first operator is `where` with a conjunct `field == constant` is filed
+//! under that field and constant; one without is always looked at. Of those filed, a further
+//! conjunct that compares a field with a number narrows by a sorted list. A record asks each field
+//! once. Cost: one hash look-up for each filed field, then what matches. Below [`FLOWS_MIN`] flows
+//! the plain way is cheaper; both give the same, because a selected flow runs its whole pipeline.
 
 use super::Running;
 use crate::model::value::{Value, canonical};
 use crate::query::loose::{Binary, to_number};
-use crate::query::pipeline::{Operator, Stage, load_columns};
+use crate::query::pipeline::{Operator, Pipeline, Stage, load_columns};
 use crate::query::program::{Lookups, Op, Program, Test};
 use ahash::AHashMap;
 
@@ -30,13 +30,16 @@ struct Bucket {
     list: Vec<Filed>,
 }
 
+/// Buckets by the canonical bytes of their constants.
+type Buckets = AHashMap<Box<[u8]>, Bucket>;
+
 /// See the module's page.
 #[derive(Debug, Default)]
 pub struct Selector {
     stale: bool,
     usable: bool,
     /// Fields of equalities.
-    fields: Vec<(String, AHashMap<Box<[u8]>, Bucket>)>,
+    fields: Vec<(String, Buckets)>,
     /// Fields of ranges.
     ranges: Vec<String>,
     /// Fields of equalities, then those of ranges.
@@ -65,15 +68,16 @@ impl Selector {
             return false;
         }
         if std::mem::take(&mut self.stale) {
-            self.build(flows);
+            self.build(flows.iter().map(|running| &**running.runner.pipeline()));
         }
         self.usable
     }
 
-    fn build(&mut self, flows: &[Running]) {
+    fn build<'p>(&mut self, pipelines: impl Iterator<Item = &'p Pipeline>) {
         (self.fields, self.ranges, self.always) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, running) in flows.iter().enumerate() {
-            let pipeline = running.runner.pipeline();
+        let mut count = 0;
+        for (index, pipeline) in pipelines.enumerate() {
+            count += 1;
             let conjuncts = pipeline.stages.first().map(conjuncts).unwrap_or_default();
             let mut equal = None;
             let mut range = None;
@@ -118,7 +122,7 @@ impl Selector {
         }
         self.names = self.fields.iter().map(|(name, _)| name.clone()).collect();
         self.names.extend(self.ranges.iter().cloned());
-        self.usable = self.always.len() * 2 < flows.len();
+        self.usable = self.always.len() * 2 < count;
     }
 
     /// The flows that may match, ascending.
@@ -238,5 +242,87 @@ fn simple(part: &[Op], program: &Program, columns: &[String]) -> Option<Conjunct
             Some(Conjunct::Range(field, value.as_double()?, f64::INFINITY))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::value::read_json;
+    use crate::query::dialect::jet::{Statement, parse};
+    use crate::query::program::World;
+    use crate::query::push::{Runner, Sink};
+    use std::sync::Arc;
+
+    struct Count(usize);
+
+    impl Sink for Count {
+        fn row(&mut self, _: &Value<'_>) {
+            self.0 += 1;
+        }
+        fn insert(&mut self, _: usize, _: &Value<'_>) {}
+        fn file(&mut self, _: usize, _: &Value<'_>) {}
+        fn trouble(&mut self, _: &'static str, _: &str) {}
+    }
+
+    /// What the selector leaves out would not have matched; of what it finds, little does not.
+    #[test]
+    fn what_is_selected_is_all_that_matches() {
+        let conditions = [
+            "id == K && x > N",
+            "id == K && x >= N && x < M",
+            "N <= x and K = id",
+            "id == 'K' && x between (N .. M)",
+            "x > N && (id == K || y)",
+            "id == K",
+            "kind == K && id == N",
+            "x > N",
+            "limit == K && id > N",
+            "id == K && !y && x > N",
+        ];
+        let mut pipelines: Vec<Arc<Pipeline>> = Vec::new();
+        for n in 0..400 {
+            let text = conditions[if n % 9 == 0 { n / 9 % conditions.len() } else { n % 4 }];
+            let text = text
+                .replace('K', &(n % 7).to_string())
+                .replace('N', &(n % 50).to_string())
+                .replace('M', &(n % 50 + 10).to_string());
+            let Ok(Statement::Pipeline(pipeline)) = parse(&format!("s | where {text}")) else {
+                panic!("{text}")
+            };
+            pipelines.push(pipeline);
+        }
+        let mut selector = Selector::default();
+        selector.build(pipelines.iter().map(|p| &**p));
+        assert!(selector.usable);
+        let mut lookups = Lookups::new();
+        lookups.insert("limit".into(), Value::Int(3));
+        let world = World { now_ms: 0, lookups: &lookups };
+        let (mut selected, mut matched) = (0, 0);
+        for n in 0..600 {
+            let record = match n % 6 {
+                0 => format!("{{\"id\":{},\"x\":{}}}", n % 9, n % 61),
+                1 => format!("{{\"id\":\"{}\",\"x\":\"{}\",\"y\":1}}", n % 9, n % 61),
+                2 => format!("{{\"kind\":{}.0,\"id\":{},\"x\":null}}", n % 9, n % 61),
+                3 => format!("{{\"x\":{}.5,\"id\":{}e0}}", n % 61, n % 9),
+                4 => "{}".to_owned(),
+                _ => "[1]".to_owned(),
+            };
+            let record = read_json(&record).unwrap();
+            let found = selector.select(&record, &lookups);
+            for (index, pipeline) in pipelines.iter().enumerate() {
+                let mut count = Count(0);
+                let mut runner = Runner::new(Arc::clone(pipeline));
+                runner.push(std::iter::once((0, record.clone())), &world, &mut count);
+                let text = &pipeline.text;
+                assert!(count.0 == 0 || found.contains(&index), "{text} of {record:?}");
+                matched += count.0;
+            }
+            selected += found.len();
+        }
+        assert!(
+            matched > 1000 && selected < 400 * 600 / 10,
+            "{selected} selected, {matched} matched"
+        );
     }
 }

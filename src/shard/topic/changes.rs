@@ -158,7 +158,7 @@ impl Topics {
             }
             Mail::Delete { origin, name } => self.delete(core, origin, &name),
             Mail::CreateFlow { origin, spec, if_exists } => {
-                self.create_flow(core, origin, spec, if_exists);
+                self.create_flow(core, origin, *spec, if_exists);
             }
             Mail::DeleteFlow { origin, flow } => self.delete_flow(core, origin, &flow),
             Mail::SetLookup { origin, name, value, if_exists } => {

@@ -4,20 +4,19 @@
 //! a chain of any length is a loop. Brackets are counted against [`DEPTH_MAX`]. Invariant: a name
 //! is checked where it is read; no program is made of a text that has an error.
 
+use super::calls::BRANCHES;
 use super::statement::Failure;
 use super::token::{Lexer, Token};
 use crate::model::value::{Value, numeric_text};
-use crate::query::aggregate::{Aggregate, COLLECTED_MAX};
 use crate::query::loose::{Binary, Unary, fixed_pattern, function};
 use crate::query::pipeline::Measure;
-use crate::query::program::{Builder, Item, Op, Program, Test};
+use crate::query::program::{Builder, Op, Program, Test};
 
 /// Brackets inside brackets.
 const DEPTH_MAX: usize = 64;
 /// Words that are no names in expressions.
-const RESERVED: &[&str] = &["true", "false", "null", "and", "or", "not", "in", "is", "between"];
-/// Functions that are branches.
-const BRANCHES: &[&str] = &["iff", "if", "case"];
+pub(super) const RESERVED: &[&str] =
+    &["true", "false", "null", "and", "or", "not", "in", "is", "between"];
 
 type Parsed<T> = Result<T, Failure>;
 
@@ -30,6 +29,8 @@ pub(super) struct Scope {
     pub measures: Option<Vec<Measure>>,
     /// Names that stand for programs where the record has no such field.
     pub rows: Vec<(String, Program)>,
+    /// A bracket behind a name that is no function does not make it a call.
+    pub bare_names: bool,
     /// Steps of the `scan` under way, and their variables by step and name.
     pub steps: Vec<String>,
     /// Each has its slot.
@@ -41,7 +42,7 @@ pub(super) struct Scope {
 pub(super) struct Reader<'t> {
     pub lexer: Lexer<'t>,
     pub scope: Scope,
-    program: Builder,
+    pub program: Builder,
     depth: usize,
 }
 
@@ -63,42 +64,6 @@ impl Scope {
             self.variables.len() - 1
         }) as u32
     }
-}
-
-/// The aggregate of that name, as far as its arguments do not decide.
-fn aggregate(name: &str) -> Option<(Aggregate, usize, usize)> {
-    Some(match name {
-        "count" => (Aggregate::Count, 0, 0),
-        "sum" => (Aggregate::Sum, 1, 1),
-        "count_if" => (Aggregate::CountIf, 1, 1),
-        "sum_if" => (Aggregate::Sum, 2, 2),
-        "avg" => (Aggregate::Average, 1, 1),
-        "avg_if" => (Aggregate::Average, 2, 2),
-        "min" => (Aggregate::Min, 1, 1),
-        "max" => (Aggregate::Max, 1, 1),
-        "count_distinct" => (Aggregate::CountDistinct, 1, 1),
-        "stddev" => (Aggregate::Deviation, 1, 1),
-        "variance" => (Aggregate::Variance, 1, 1),
-        "median" => (Aggregate::Percentile(50.0), 1, 1),
-        "percentile" => (Aggregate::Percentile(0.0), 2, 2),
-        "first" => (Aggregate::First, 1, 1),
-        "last" => (Aggregate::Last, 1, 1),
-        "collect" => (Aggregate::Collect(COLLECTED_MAX), 1, 2),
-        "collect_set" => (Aggregate::CollectSet(COLLECTED_MAX), 1, 2),
-        _ => return None,
-    })
-}
-
-/// Whether a lookup of that name would hide a function, an aggregate or an operator.
-pub fn is_built_in(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let operators =
-        ["contains", "startswith", "endswith", "like", "matches", "where", "select", "summarize"];
-    function(&name).is_some()
-        || aggregate(&name).is_some()
-        || BRANCHES.contains(&&*name)
-        || RESERVED.contains(&&*name)
-        || operators.contains(&&*name)
 }
 
 impl<'t> Reader<'t> {
@@ -123,7 +88,7 @@ impl<'t> Reader<'t> {
         Ok(list)
     }
 
-    fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+    pub fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(self.lexer.error("Nested too deep"));
@@ -133,7 +98,7 @@ impl<'t> Reader<'t> {
         result
     }
 
-    fn expression(&mut self) -> Parsed<()> {
+    pub fn expression(&mut self) -> Parsed<()> {
         self.nested(|reader| {
             let mut ends = Vec::new();
             loop {
@@ -397,7 +362,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Expressions separated by commas, up to the closing sign; gives their number.
-    fn arguments(&mut self, close: &str) -> Parsed<u32> {
+    pub fn arguments(&mut self, close: &str) -> Parsed<u32> {
         let mut count = 1;
         self.expression()?;
         while self.lexer.takes(",")? {
@@ -420,7 +385,9 @@ impl<'t> Reader<'t> {
             _ => {
                 let at = self.lexer.clone();
                 self.lexer.advance()?;
-                if self.lexer.takes("(")? {
+                // `scan by key (` is no call.
+                let known = function(&lower).is_some() || BRANCHES.contains(&&*lower);
+                if (known || !self.scope.bare_names) && self.lexer.takes("(")? {
                     return self.call(&lower, word, &at);
                 }
                 return self.name(word);
@@ -449,212 +416,6 @@ impl<'t> Reader<'t> {
             None => self.program.name(column, word),
         }
         Ok(())
-    }
-
-    fn call(&mut self, name: &str, written: &str, at: &Lexer<'t>) -> Parsed<()> {
-        if BRANCHES.contains(&name) {
-            return self.nested(|reader| reader.branch(name, at));
-        }
-        if let Some((aggregate, least, most)) = aggregate(name) {
-            if self.scope.measures.is_some() {
-                return self.nested(|reader| reader.measure(name, aggregate, (least, most), at));
-            }
-            if function(name).is_none() {
-                let text = format!("Aggregate '{name}' may only stand in summarize");
-                return Err(at.failure("INVALID_QUERY", &text));
-            }
-        }
-        let Some(found) = function(name) else {
-            return Err(Failure::new("FUNCTION_NOT_FOUND", format!("Unknown function: {written}")));
-        };
-        let count = if self.lexer.takes(")")? { 0 } else { self.arguments(")")? };
-        self.counted(name, count as usize, (found.least, found.most), at)?;
-        self.program.op(Op::Call(found, count));
-        Ok(())
-    }
-
-    fn counted(
-        &self,
-        name: &str,
-        count: usize,
-        (least, most): (usize, usize),
-        at: &Lexer<'t>,
-    ) -> Parsed<()> {
-        if (least..=most).contains(&count) {
-            return Ok(());
-        }
-        let wanted = match (least, most) {
-            (least, usize::MAX) => format!("at least {least}"),
-            (least, most) if least == most => least.to_string(),
-            (least, most) => format!("{least} to {most}"),
-        };
-        let text = format!("Function '{name}' takes {wanted} argument(s), not {count}");
-        Err(at.failure("INVALID_QUERY", &text))
-    }
-
-    /// `iff(c, a, b)` and `case(c1, v1, .., else)`: only the branch taken is evaluated.
-    fn branch(&mut self, name: &str, at: &Lexer<'t>) -> Parsed<()> {
-        let mut ends = Vec::new();
-        let mut count = 0;
-        loop {
-            self.expression()?;
-            count += 1;
-            if !self.lexer.takes(",")? {
-                break;
-            }
-            let otherwise = self.program.branch(Op::If(Test::Falsy, 0));
-            self.expression()?;
-            count += 1;
-            self.lexer.takes(",")?;
-            ends.push(self.program.branch(Op::Jump(0)));
-            self.program.land(otherwise);
-            self.program.other_arm();
-            if self.lexer.is(")") {
-                break;
-            }
-        }
-        self.lexer.expect(")")?;
-        let most = if name == "case" { usize::MAX } else { 3 };
-        self.counted(name, count, (3, most), at)?;
-        if count % 2 == 0 {
-            let text = format!("Function '{name}' takes an odd number of arguments, not {count}");
-            return Err(at.failure("INVALID_QUERY", &text));
-        }
-        ends.into_iter().for_each(|end| self.program.land(end));
-        Ok(())
-    }
-
-    /// An aggregate; `min` and `max` of several arguments are scalar.
-    fn measure(
-        &mut self,
-        name: &str,
-        aggregate: Aggregate,
-        bounds: (usize, usize),
-        at: &Lexer<'t>,
-    ) -> Parsed<()> {
-        let before = self.scope.measures.as_ref().map_or(0, Vec::len);
-        let mut arguments = if self.lexer.is(")") { Vec::new() } else { self.programs()? };
-        self.lexer.expect(")")?;
-        if matches!(name, "min" | "max") && arguments.len() > 1 {
-            let Some(found) = function(name) else { return Ok(()) };
-            arguments.iter().for_each(|argument| self.program.inline(argument));
-            self.program.op(Op::Call(found, arguments.len() as u32));
-            return Ok(());
-        }
-        self.counted(name, arguments.len(), bounds, at)?;
-        let Some(measures) = &mut self.scope.measures else { return Ok(()) };
-        if measures.len() > before {
-            let text = format!("Aggregate '{name}' of an aggregate");
-            return Err(at.failure("INVALID_QUERY", &text));
-        }
-        let second = if arguments.len() > 1 { arguments.pop() } else { None };
-        let constant = |program: &Program| match program.as_constant() {
-            Some(Value::Int(n)) => Some(*n as f64),
-            Some(Value::Double(n)) => Some(*n),
-            _ => None,
-        };
-        let number = second.as_ref().and_then(constant);
-        let (aggregate, condition) = match (aggregate, number) {
-            (Aggregate::Percentile(_), _) if second.is_none() => (aggregate, None),
-            (Aggregate::Percentile(_), Some(p)) if (0.0..=100.0).contains(&p) => {
-                (Aggregate::Percentile(p), None)
-            }
-            (Aggregate::Collect(_), Some(n)) if n >= 0.0 => {
-                (Aggregate::Collect((n as usize).min(COLLECTED_MAX)), None)
-            }
-            (Aggregate::CollectSet(_), Some(n)) if n >= 0.0 => {
-                (Aggregate::CollectSet((n as usize).min(COLLECTED_MAX)), None)
-            }
-            (Aggregate::Sum | Aggregate::Average, _) => (aggregate, second),
-            _ if second.is_none() => (aggregate, None),
-            _ => {
-                let text = format!("Second argument of '{name}' is out of range");
-                return Err(at.failure("INVALID_QUERY", &text));
-            }
-        };
-        measures.push(Measure { aggregate, argument: arguments.pop(), condition });
-        let slot = measures.len() as u32 - 1;
-        self.program.op(Op::Slot(slot));
-        Ok(())
-    }
-
-    /// An object; the values of `items` were emitted.
-    fn object(&mut self, mut items: Vec<Item>) -> Parsed<()> {
-        self.nested(|reader| {
-            let before = items.len();
-            reader.lexer.expect("{")?;
-            while !reader.lexer.takes("}")? {
-                if items.len() > before {
-                    reader.lexer.expect(",")?;
-                    if reader.lexer.takes("}")? {
-                        break;
-                    }
-                }
-                items.push(reader.item()?);
-            }
-            reader.program.object(items);
-            Ok(())
-        })
-    }
-
-    /// An item of `select`, its value emitted.
-    fn item(&mut self) -> Parsed<Item> {
-        if self.lexer.takes("...")? {
-            if self.lexer.takes("*")? {
-                self.program.op(Op::Record);
-            } else {
-                self.expression()?;
-            }
-            return Ok(Item::Spread);
-        }
-        if self.lexer.takes("-")? {
-            return Ok(Item::Drop(self.key()?));
-        }
-        let is_word = matches!(self.lexer.token(), Token::Word(_));
-        let word = self.key()?;
-        if self.lexer.takes(":")? {
-            self.expression()?;
-        } else if is_word && (self.lexer.is(",") || self.lexer.is("}")) {
-            let column = self.scope.column(&word);
-            self.program.op(Op::Column(column));
-        } else {
-            return Err(self.lexer.unexpected("':', ',' or '}'"));
-        }
-        Ok(Item::Named(word))
-    }
-
-    /// A key: a word, even a reserved one, or a string.
-    pub fn key(&mut self) -> Parsed<String> {
-        let key = match self.lexer.token() {
-            Token::Word(word) => (*word).to_owned(),
-            Token::String(text) => text.clone(),
-            _ => return Err(self.lexer.unexpected("a key")),
-        };
-        self.lexer.advance()?;
-        Ok(key)
-    }
-
-    /// The object of `select`.
-    pub fn selection(&mut self) -> Parsed<Program> {
-        self.shape(Vec::new())
-    }
-
-    /// The object of `extend`: the fields of the record come first.
-    pub fn extension(&mut self) -> Parsed<Program> {
-        self.shape(vec![Item::Spread])
-    }
-
-    fn shape(&mut self, items: Vec<Item>) -> Parsed<Program> {
-        if !self.lexer.is("{") {
-            return Err(self.lexer.unexpected("'{'"));
-        }
-        let outer = std::mem::take(&mut self.program);
-        if !items.is_empty() {
-            self.program.op(Op::Record);
-        }
-        let result = self.object(items);
-        let own = std::mem::replace(&mut self.program, outer);
-        result.map(|()| own.finish())
     }
 }
 

@@ -1,5 +1,6 @@
 //! JET, the language of JSON streams (jsonjet, section 3). `statement` reads statements,
-//! `operators` and `summarize` pipelines, `expression` expressions, `token` the words of all three;
+//! `operators` and `summarize` pipelines, `expression` and `calls` expressions,
+//! `options` what stands behind `with`, `token` the words of all three;
 //! `lex` finds where statements end, `literal` turns literals into JSON.
 
 mod lex;
@@ -7,10 +8,15 @@ mod literal;
 mod statement;
 mod token;
 mod expression;
+mod calls;
+mod objects;
+mod options;
 mod operators;
 mod summarize;
+#[cfg(test)]
+mod golden;
 
-pub use expression::is_built_in;
+pub use calls::is_built_in;
 pub use lex::split;
 pub use literal::to_json;
 pub use statement::{

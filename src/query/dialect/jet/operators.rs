@@ -201,7 +201,12 @@ impl Maker<'_> {
 
     fn automaton(&mut self) -> Parsed<Automaton> {
         let reader = &mut self.reader;
-        let keys = if reader.lexer.takes_word("by")? { reader.programs()? } else { Vec::new() };
+        let mut keys = Vec::new();
+        if reader.lexer.takes_word("by")? {
+            reader.scope.bare_names = true;
+            keys = reader.programs()?;
+            reader.scope.bare_names = false;
+        }
         reader.lexer.expect("(")?;
         reader.scope.steps = step_names(&reader.lexer);
         let mut steps: Vec<Step> = Vec::new();

@@ -2,7 +2,8 @@
 
 use super::lex::{end_of_string, place, skip};
 use super::literal::to_json;
-use super::statement::{Failure, duration_ms};
+use super::options::duration_ms;
+use super::statement::Failure;
 use crate::model::value::read_json;
 
 /// A token.
