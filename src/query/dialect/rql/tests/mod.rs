@@ -4,6 +4,7 @@
 
 mod bench;
 mod fuzz;
+mod grammar;
 mod limits;
 
 use super::compile;
