@@ -24,8 +24,9 @@
 //!
 //! Sockets stand in an epoll set and are read and written directly: on loopback a ring is no
 //! cheaper for them, and an idle connection then holds no buffer and no request in flight. Writes
-//! of the log go into the page cache at once, syncs through the ring. Both are where this differs
-//! from the first plan; the reasons and figures stand in [`sys`] and [`log::disk::ring`].
+//! of the log go into the page cache at once, syncs are made by helper threads. Both are where this
+//! differs from the first plan; the reasons and figures stand in [`sys`] and
+//! [`log::disk::threads`].
 //!
 //! # The words
 //!

@@ -14,7 +14,7 @@ use crate::shard::process::{STEP_NAMES, Step};
 use crate::shard::{self, BoundPort, Process};
 use crate::sys::net::{Listener, probe_free};
 use crate::sys::notify::{self, Signal};
-use crate::sys::{clock, files, host, ring};
+use crate::sys::{clock, executor, files, host};
 use std::fs::{self, File, OpenOptions};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -35,8 +35,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Runs the appliance until it is stopped.
 pub fn serve(config: Config, options: ServeOptions) -> ExitCode {
     let started_ns = clock::monotonic_ns();
+    host::keep_pages_small();
     // The first executor would pay for it otherwise, and with it the time to listening.
-    ring::register_barrier();
+    executor::register_barrier();
     abort_on_panic();
     notify::hold_signals();
     metrics::set_resident_source(host::resident_bytes);

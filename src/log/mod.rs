@@ -1,9 +1,9 @@
 //! The durable log: what was acknowledged is there after a crash, whole, in order, and as it was.
 //!
 //! Method: a state machine over [`disk::Disk`], without clock, threads or waiting. Records are
-//! encoded once ([`batch`]), written through the ring into prepared files ([`partition`]), read
-//! through shared maps ([`view`], [`cursor`]). Each record identifies itself ([`format`]), so that
-//! recovery ([`recovery`]) can tell sound, torn and damaged apart and never takes one for another.
+//! encoded once ([`batch`]), written into prepared files ([`partition`]), read through shared maps
+//! ([`view`], [`cursor`]). Each record identifies itself ([`format`]), so that recovery
+//! ([`recovery`]) can tell sound, torn and damaged apart and never takes one for another.
 //! Invariant: nothing damaged is deleted or overwritten, and no offset is given to two contents.
 //!
 //! The data directory:

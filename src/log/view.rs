@@ -134,7 +134,11 @@ impl SegmentView {
     }
 
     /// The next header at or behind `at`, without looking at archives.
-    fn header_from(&self, data: &[u8], at: usize) -> Option<(usize, RecordHeader, usize)> {
+    pub(super) fn header_from(
+        &self,
+        data: &[u8],
+        at: usize,
+    ) -> Option<(usize, RecordHeader, usize)> {
         let at = self.past_holes(at);
         let header = data.get(at..).and_then(|rest| RecordHeader::decode(rest, self.seed).ok());
         let (at, header) = match header {

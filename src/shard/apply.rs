@@ -316,6 +316,7 @@ impl Shard {
     }
 
     fn on_subscribe(&mut self, from: u16, ticket: Ticket, topic: TopicId) {
+        self.core.owner.retain(topic, self.core.now);
         let part = match self.core.owner.get_mut(topic) {
             None => Part::Refused(Refusal::UnknownTopic),
             Some(owned) => {

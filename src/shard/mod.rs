@@ -3,11 +3,12 @@
 //!
 //! The turn: reap completions of the disk, ingest sockets, receive mail, freeze what was appended
 //! and match it, timers, write every connection with output once, then wait. Each step is capped.
-//! Nothing waits between a borrow of this state and its use; only `run` is async.
+//! Nothing waits between a borrow of this state and its use; nothing is async.
 //!
 //! Waiting: while traffic is recent the shard spins (`spin_us`), because waking a blocked core
-//! costs 25 us; then it blocks in the epoll set if no file operation is under way, else in the
-//! ring.
+//! costs 25 us; then it blocks in the epoll set, in which sockets, other shards (a bell) and the
+//! disk (another bell) wake it. While a sync is under way it blocks at once: the helper that makes
+//! it may share the core.
 
 mod apply;
 pub mod core;

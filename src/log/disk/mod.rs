@@ -4,7 +4,7 @@
 //! is rare and quick (listing, opening, mapping, renaming) answers directly. One disk serves one
 //! thread. Completions of different operations come in any order.
 //!
-//! Implementations: [`ring`] (the real one), [`plain`] (blocking files), [`memory`] (contents in
+//! Implementations: [`threads`] (the real one), [`plain`] (blocking files), [`memory`] (contents in
 //! memory, completions in a seeded order, images of what a power loss may leave), [`failing`] (the
 //! Nth operation fails).
 
@@ -18,7 +18,7 @@ pub use crate::sys::map::Map;
 pub mod failing;
 pub mod memory;
 pub mod plain;
-pub mod ring;
+pub mod threads;
 
 /// One operation under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

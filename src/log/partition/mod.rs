@@ -38,6 +38,7 @@ mod state;
 pub use pipe::Pipe;
 pub use retain::Retention;
 
+use retain::Tail;
 use state::{Commit, Gate, Health, Op, Piece, Placed, Segment, Spare, Stage};
 
 /// Offsets that an append got.
@@ -76,6 +77,10 @@ pub struct Partition {
     header_writes: u32,
     gate: Gate,
     commit: Option<Commit>,
+    /// Whether a commit that ends holds the next one for [`Self::release`].
+    gathers: bool,
+    /// No commit begins before so many bytes wait; 0: none is held.
+    hold_for: usize,
     ops: AHashMap<Ticket, Op>,
     health: Health,
     full: bool,
@@ -86,7 +91,10 @@ pub struct Partition {
     /// Segments that are to be unlinked, the oldest first.
     removals: VecDeque<PathBuf>,
     removing: bool,
+    /// The oldest segments make room for the next.
+    trims: bool,
     start: Offset,
+    tail: Option<Tail>,
     /// What was found when opening ends here; it is void in no case.
     recovered_end: Offset,
     /// A sync of it failed: it is not served as durable.
@@ -179,6 +187,25 @@ impl Partition {
         true
     }
 
+    /// From now on a commit that ends holds the next one until as much is added to what waits as it
+    /// acknowledged, or until [`Self::release`]: who was answered may be about to send as much
+    /// again.
+    pub fn gather(&mut self) {
+        self.gathers = true;
+    }
+
+    /// Whether a commit is held.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.hold_for > 0
+    }
+
+    /// Commits what waits, however little it is.
+    pub fn release(&mut self, disk: &mut dyn Disk, events: &mut Vec<Event>) {
+        self.hold_for = 0;
+        self.pump(disk, events);
+    }
+
     /// Tells how much space the disk has; `Ok` and `Low` end the refusals of a full disk.
     pub fn set_space(&mut self, space: SpaceState) {
         self.space = space;
@@ -188,7 +215,8 @@ impl Partition {
     /// Whether operations of this partition are under way or must still be made.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.ops.is_empty() && self.builder.is_empty() && self.waiting.is_empty()
+        let held = self.is_held() && !self.placed.is_empty();
+        self.ops.is_empty() && self.builder.is_empty() && self.waiting.is_empty() && !held
     }
 
     /// Bytes that may be appended before an acknowledgement is needed, about.
@@ -291,6 +319,8 @@ fn empty(dir: &Path, identity: u64, tag: Tag, settings: Settings) -> Partition {
         header_writes: 0,
         gate: Gate::Closed,
         commit: None,
+        gathers: false,
+        hold_for: 0,
         ops: AHashMap::new(),
         health: Health::Good,
         full: false,
@@ -300,6 +330,8 @@ fn empty(dir: &Path, identity: u64, tag: Tag, settings: Settings) -> Partition {
         removals: VecDeque::new(),
         removing: false,
         start: 0,
+        tail: None,
+        trims: false,
         recovered_end: 0,
         recovery_failed: false,
         view: PartitionView::new(0, 0, 0),

@@ -209,6 +209,9 @@ impl Partition {
     /// Starts to prepare the next file, large enough for `needed` bytes of records.
     fn prepare(&mut self, disk: &mut dyn Disk, needed: usize) {
         let least = (needed + SEGMENT_HEADER_BYTES + FOOTER_BYTES + 128) as u64;
+        if self.space != SpaceState::Ok {
+            self.next_bytes = self.settings.segment_bytes_min;
+        }
         let bytes = self.next_bytes.max(least.next_multiple_of(512)).min(DATA_BYTES_MAX);
         let sequence = self.next_sequence;
         self.next_sequence += 1;
@@ -248,6 +251,11 @@ impl Partition {
         }
     }
 
+    /// Whether space will be free that was not: a segment is going, or goes now.
+    fn makes_room(&mut self, disk: &mut dyn Disk) -> bool {
+        self.trims && (self.trim_oldest_segment(disk) > 0 || self.is_removing())
+    }
+
     /// The file is prepared, or is not.
     pub(super) fn on_prepared(
         &mut self,
@@ -275,6 +283,15 @@ impl Partition {
             Ok((file, map)) => self.spare = Spare::Ready { file, map, sequence, bytes },
             // Nobody waits for it: it is tried again when somebody does.
             Err(_) if self.waiting.is_empty() => {}
+            // What goes is unlinked before the file is prepared once more.
+            Err(kind) if is_full(kind) && self.makes_room(disk) => {
+                let first = self
+                    .waiting
+                    .front()
+                    .and_then(|it| Some(it.batch.as_ref()?.group_bytes(it.records.start)));
+                self.next_bytes = self.settings.segment_bytes_min;
+                self.prepare(disk, first.unwrap_or(0));
+            }
             Err(kind) if is_full(kind) => self.fail_waiting(Refusal::Full, events),
             Err(kind) => {
                 self.strike(&path, kind, events);

@@ -1,16 +1,19 @@
 //! What is kept: a start that moves, and whole segments that are unlinked behind it.
 //!
-//! Invariant: the start is exact for readers at once; a file goes only when all of it lies below
-//! the start, oldest first, and the newest file stays, for it knows the next offset. By count the
-//! start moves within a segment; by bytes and age it moves over whole segments. The start is not
-//! stored: the owner applies its policy again after opening. Cost: nothing but when something goes.
+//! Invariant: the start is exact for readers at once, by count, by bytes and by age; a file goes
+//! only when all of it lies below the start, oldest first, and the newest file stays, for it knows
+//! the next offset. So the files hold up to one segment more than is kept. The start is not stored:
+//! the owner applies its policy again after opening. Cost: by count nothing but when something
+//! goes; by bytes and age a walk over the headers of what goes, whole segments at a step, and one
+//! header that stays.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 
 use super::super::disk::{Disk, Ticket};
 use super::super::format::SEGMENT_HEADER_BYTES;
-use super::{Op, Partition, Stage};
+use super::super::stored::kind;
+use super::{Op, Partition, Segment, Stage};
 use crate::model::record::{Offset, TimeNs};
 
 /// How much is kept; each bound may be absent.
@@ -18,10 +21,18 @@ use crate::model::record::{Offset, TimeNs};
 pub struct Retention {
     /// Exactly the last so many records.
     pub records: Option<u64>,
-    /// About so many bytes of segments, never less than the newest one.
+    /// As many of the last records as take no more bytes than that in the log.
     pub bytes: Option<u64>,
-    /// Segments with a record younger than that, in nanoseconds.
+    /// From the first record on that is not older than that, in nanoseconds.
     pub age_ns: Option<i64>,
+}
+
+/// Where the record at the start lies, so that the walk goes on there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tail {
+    start: Offset,
+    sequence: u64,
+    at: usize,
 }
 
 impl Partition {
@@ -33,24 +44,60 @@ impl Partition {
         if let Some(records) = keep.records {
             start = start.max(end.saturating_sub(records));
         }
-        if let Some(age) = keep.age_ns {
-            let cutoff = now.saturating_sub(age);
-            for segment in self.segments.iter().take_while(|it| it.last_time < cutoff) {
-                start = start.max(segment.end.min(end));
-            }
-        }
-        if let Some(bytes) = keep.bytes {
-            let mut left = self.bytes();
-            for segment in self.segments.iter().take(self.segments.len().saturating_sub(1)) {
-                if left <= bytes || segment.stage != Stage::Closed {
-                    break;
-                }
-                left -= segment.data_end as u64;
-                start = start.max(segment.end.min(end));
-            }
+        let cutoff = keep.age_ns.map(|age| now.saturating_sub(age));
+        if cutoff.is_some() || keep.bytes.is_some() {
+            start = self.first_kept(start.min(end), keep.bytes, cutoff);
         }
         self.discard_below(disk, start);
         self.start - before
+    }
+
+    /// The first offset from `start` on whose record is not older than `cutoff`, and from which on
+    /// no more than `bytes` are taken.
+    fn first_kept(
+        &mut self,
+        mut start: Offset,
+        bytes: Option<u64>,
+        cutoff: Option<TimeNs>,
+    ) -> Offset {
+        let end = self.marks.written();
+        let holds = |it: &Segment| it.base <= start && start < it.end;
+        let found = self.segments.iter().rposition(holds);
+        let later = || self.segments.iter().position(|it| it.base >= start);
+        let Some(mut index) = found.or_else(later) else { return start };
+        let mut kept: u64 = self.segments.range(index..).map(|it| it.data_end as u64).sum();
+        let mut known = self.tail.take().filter(|tail| tail.start == start);
+        while let Some(segment) = self.segments.get(index).filter(|_| start < end) {
+            index += 1;
+            if segment.end <= start {
+                kept -= segment.data_end as u64;
+                continue;
+            }
+            let known = known.take().filter(|tail| tail.sequence == segment.sequence);
+            let behind = kept - segment.data_end as u64;
+            let all_old = cutoff.is_some_and(|cutoff| segment.last_time < cutoff);
+            if all_old || bytes.is_some_and(|bytes| behind >= bytes) {
+                (start, kept) = (segment.end.min(end), behind);
+                continue;
+            }
+            let data = segment.view.data();
+            let mut at = known.map_or_else(|| segment.view.seek(start), |tail| tail.at);
+            while let Some((place, header, next)) = segment.view.header_from(data, at) {
+                at = next;
+                if header.kind == kind::EPOCH || header.offset < start {
+                    continue;
+                }
+                let rest = behind + (segment.data_end - place.min(segment.data_end)) as u64;
+                let old = cutoff.is_some_and(|cutoff| header.time < cutoff);
+                if header.offset >= end || !(old || bytes.is_some_and(|bytes| rest > bytes)) {
+                    self.tail = Some(Tail { start, sequence: segment.sequence, at: place });
+                    return start;
+                }
+                start = header.offset + 1;
+            }
+            kept = behind;
+        }
+        start
     }
 
     /// Moves the start up to `offset` (not beyond what is written) and unlinks what lies below.
@@ -71,6 +118,10 @@ impl Partition {
         self.publish_segments();
         self.removals.extend(gone.into_iter().map(|segment| segment.path));
         self.remove_next(disk);
+    }
+
+    pub(super) fn is_removing(&self) -> bool {
+        self.removing
     }
 
     /// One at a time: a crash must not leave an older segment without a later one.
@@ -94,15 +145,25 @@ impl Partition {
         }
     }
 
+    /// Whether [`Self::trim_oldest_segment`] would give up one.
+    #[must_use]
+    pub fn may_trim(&self) -> bool {
+        let closed = self.segments.front().is_some_and(|front| front.stage == Stage::Closed);
+        closed && self.segments.len() > 1
+    }
+
     /// Gives up the oldest segment to make room; returns the bytes of its file, 0 if none may go.
     pub fn trim_oldest_segment(&mut self, disk: &mut dyn Disk) -> u64 {
-        let Some(front) = self.segments.front() else { return 0 };
-        if self.segments.len() < 2 || front.stage != Stage::Closed {
-            return 0;
-        }
+        let Some(front) = self.segments.front().filter(|_| self.may_trim()) else { return 0 };
         let (end, bytes) = (front.end.max(self.start), front.file_bytes);
         self.discard_below(disk, end);
         bytes
+    }
+
+    /// From now on the oldest segments go when there is no space for the next one, as many as it
+    /// takes; appends are refused only when none is left.
+    pub fn trim_when_full(&mut self) {
+        self.trims = true;
     }
 
     /// The next append begins a new segment.

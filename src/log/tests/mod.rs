@@ -36,12 +36,16 @@ struct Driver<D> {
     events: Vec<Event>,
     acknowledged: Offset,
     failed: Vec<std::ops::Range<Offset>>,
+    polls: u64,
 }
 
 impl<D: Disk> Driver<D> {
     fn open(mut disk: D, settings: Settings) -> std::io::Result<(Self, Report)> {
-        let (log, report) = Partition::open(&mut disk, Path::new(DIR), IDENTITY, Tag(1), settings)?;
-        let driver = Self { disk, log, events: Vec::new(), acknowledged: 0, failed: Vec::new() };
+        let opened = Partition::open(&mut disk, Path::new(DIR), IDENTITY, Tag(1), settings)?;
+        let (mut log, report) = opened;
+        log.gather();
+        let (events, failed) = (Vec::new(), Vec::new());
+        let driver = Self { disk, log, events, acknowledged: 0, failed, polls: 0 };
         Ok((driver, report))
     }
 
@@ -65,6 +69,10 @@ impl<D: Disk> Driver<D> {
         self.disk.poll(&mut done);
         for it in &done {
             assert!(self.log.on_done(&mut self.disk, it, &mut self.events));
+        }
+        self.polls += 1;
+        if self.log.is_held() && self.polls.is_multiple_of(3) {
+            self.log.release(&mut self.disk, &mut self.events);
         }
         for event in &self.events {
             match event {

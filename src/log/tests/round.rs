@@ -36,6 +36,35 @@ fn appended_is_read_over_many_segments() {
 }
 
 #[test]
+fn a_commit_waits_for_as_much_as_the_last_one_acknowledged_or_to_be_released() {
+    let (mut it, _) = Driver::open(MemoryDisk::new(1), small(Durability::Group)).expect("open");
+    while !it.log.is_held() {
+        it.append_many(&["a", "b", "c", "d"]).expect("append");
+        it.settle();
+    }
+    let before = it.log.acknowledged();
+    let quiet = |it: &mut Driver<MemoryDisk>, texts: &[&str]| {
+        it.append_many(texts).expect("append");
+        it.log.seal_turn(&mut it.disk, &mut it.events);
+        for _ in 0..50 {
+            let mut done = Vec::new();
+            it.disk.poll(&mut done);
+            for one in &done {
+                it.log.on_done(&mut it.disk, one, &mut it.events);
+            }
+        }
+        it.log.acknowledged() - before
+    };
+    assert_eq!(quiet(&mut it, &["e"]), 0);
+    assert!(it.log.is_held() && !it.log.is_idle());
+    assert_eq!(quiet(&mut it, &["f", "g", "h"]), 4);
+    assert_eq!(quiet(&mut it, &["i"]), 4);
+    it.log.release(&mut it.disk, &mut it.events);
+    it.settle();
+    assert_eq!(it.log.acknowledged(), before + 5);
+}
+
+#[test]
 fn every_body_comes_back_as_it_was() {
     let frame = |binary, bytes, context, event| Body::Frame { binary, bytes, context, event };
     let bodies = [
@@ -136,22 +165,107 @@ fn retention_by_count_is_exact() {
     assert!(it.read().ends_with(&expected(223..260)));
 }
 
+/// Appends records `from..to` at the time that is their number, and waits for them.
+fn timed(it: &mut Driver<MemoryDisk>, from: u64, to: u64) {
+    for number in from..to {
+        let text = text(number);
+        it.log.append(&[Record { time: number as i64, ..json(&text) }]).expect("append");
+        it.settle();
+    }
+}
+
+/// Bytes that each of these records takes in the log.
+fn sizes(range: std::ops::Range<u64>) -> Vec<(u64, u64)> {
+    let bytes = |number| {
+        let (mut it, _) = Driver::open(MemoryDisk::new(1), small(Durability::Os)).expect("open");
+        timed(&mut it, number, number + 1);
+        (number, it.log.bytes())
+    };
+    range.map(bytes).collect()
+}
+
 #[test]
-fn retention_by_bytes_and_age_unlinks_whole_segments() {
-    let mut it = filled(Durability::Os, 300, 3);
-    let bytes = it.log.bytes();
-    let keep = Retention { bytes: Some(bytes / 2), ..Retention::default() };
-    assert!(it.log.retain(&mut it.disk, &keep, 0) > 0);
-    assert!(it.log.bytes() <= bytes / 2);
-    assert_eq!(it.read(), expected(it.log.start()..300));
-    assert!(it.log.trim_oldest_segment(&mut it.disk) > 0);
-    let keep = Retention { age_ns: Some(10), ..Retention::default() };
-    assert_eq!(it.log.retain(&mut it.disk, &keep, 15), 0);
-    assert!(it.log.retain(&mut it.disk, &keep, 16) > 0);
+fn retention_by_age_is_exact_and_comes_back_after_opening() {
+    let (mut it, _) = Driver::open(MemoryDisk::new(3), small(Durability::Group)).expect("open");
+    let keep = Retention { age_ns: Some(25), ..Retention::default() };
+    for number in 0..260 {
+        timed(&mut it, number, number + 1);
+        it.log.retain(&mut it.disk, &keep, number as i64);
+        assert_eq!(it.read(), expected(number.saturating_sub(25)..number + 1));
+    }
+    assert!(it.disk.contents().len() < 10, "old segments stay");
+    let (mut it, _) = Driver::open(it.disk.killed(1), small(Durability::Group)).expect("open");
+    assert!(it.log.retain(&mut it.disk, &keep, 270) > 0);
+    assert_eq!(it.read(), expected(245..260));
+    let mut late = Cursor::new(Arc::clone(it.log.view()), 250);
+    it.log.retain(&mut it.disk, &keep, 280);
+    let chunk = late.next_batch(1 << 20, UpTo::Written).expect("a chunk");
+    assert_eq!((chunk.skipped(), chunk.iter().next().map(|(at, _)| at)), (5, Some(255)));
+    // All is old, then one is not; a clock that went back keeps what it stamped behind it.
+    it.log.retain(&mut it.disk, &keep, 1000);
     assert_eq!(it.read(), []);
-    assert_eq!(it.append("next"), Ok(300));
-    it.settle();
-    assert_eq!(it.read().len(), 1);
+    timed(&mut it, 260, 261);
+    assert_eq!(it.log.retain(&mut it.disk, &keep, 285), 0);
+    assert_eq!(it.read(), expected(260..261));
+}
+
+#[test]
+fn retention_by_bytes_is_exact_and_comes_back_after_opening() {
+    let sizes = sizes(0..260);
+    let fits = |end: u64, bytes: u64| {
+        let mut left = bytes;
+        let taken = sizes[..end as usize].iter().rev().take_while(|(_, size)| {
+            let fits = *size <= left;
+            left = left.saturating_sub(*size);
+            fits
+        });
+        end - taken.count() as u64
+    };
+    for bytes in [1, 300, 5_000, 20_000] {
+        let keep = Retention { bytes: Some(bytes), ..Retention::default() };
+        let (mut it, _) = Driver::open(MemoryDisk::new(3), small(Durability::Os)).expect("open");
+        for number in 0..260 {
+            timed(&mut it, number, number + 1);
+            it.log.retain(&mut it.disk, &keep, 0);
+            assert_eq!(it.read(), expected(fits(number + 1, bytes)..number + 1), "{bytes}");
+        }
+        assert!(it.log.file_bytes() <= bytes + (40 << 10), "old segments stay");
+        let (mut it, _) = Driver::open(it.disk.killed(1), small(Durability::Os)).expect("open");
+        it.log.retain(&mut it.disk, &keep, 0);
+        assert_eq!(it.read(), expected(fits(260, bytes)..260));
+    }
+}
+
+#[test]
+fn the_tightest_bound_holds() {
+    let (mut it, _) = Driver::open(MemoryDisk::new(3), small(Durability::Os)).expect("open");
+    timed(&mut it, 0, 100);
+    let keep = |records, bytes, age_ns| Retention { records, bytes, age_ns };
+    it.log.retain(&mut it.disk, &keep(Some(60), Some(1 << 20), Some(1000)), 99);
+    assert_eq!(it.log.start(), 40);
+    it.log.retain(&mut it.disk, &keep(Some(60), Some(1 << 20), Some(50)), 99);
+    assert_eq!(it.log.start(), 49);
+    it.log.retain(&mut it.disk, &keep(Some(60), Some(900), Some(50)), 99);
+    assert!(it.log.start() > 90, "{}", it.log.start());
+    assert_eq!(it.read(), expected(it.log.start()..100));
+}
+
+#[test]
+fn a_full_disk_is_trimmed_before_anything_is_refused() {
+    let (mut it, _) = Driver::open(MemoryDisk::new(3), small(Durability::Os)).expect("open");
+    it.disk.set_capacity(64 << 10);
+    it.log.trim_when_full();
+    timed(&mut it, 0, 1500);
+    assert!(it.failed.is_empty(), "{:?}", it.failed);
+    assert!(it.log.start() > 0);
+    assert_eq!(it.read(), expected(it.log.start()..1500));
+    let (mut it, _) = Driver::open(MemoryDisk::new(3), small(Durability::Os)).expect("open");
+    it.disk.set_capacity(64 << 10);
+    for number in 0..1500 {
+        let _ = it.append(&text(number));
+        it.settle();
+    }
+    assert!(!it.failed.is_empty(), "it was full");
 }
 
 #[test]

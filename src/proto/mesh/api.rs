@@ -99,10 +99,11 @@ impl MeshApi {
         if text == b"ping" {
             return reply_text(b"pong", intake, out);
         }
-        match codec::envelope(text) {
+        let mut params = Sent::Other(None);
+        match codec::envelope(text, &mut params) {
             Ok(envelope) => {
                 let origin = Origin::Socket(Cow::Borrowed(envelope.id));
-                self.request(&envelope.method, envelope.params, origin, intake, out);
+                self.request(&envelope.method, &params, origin, intake, out);
             }
             Err((what, id)) => {
                 let outcome = Err(invalid(what));
@@ -115,7 +116,7 @@ impl MeshApi {
     pub(super) fn request(
         &mut self,
         method: &str,
-        params: Sent<'_>,
+        params: &Sent<'_>,
         origin: Origin<'_>,
         intake: &mut dyn Intake,
         out: &mut Outbox<'_>,
@@ -257,9 +258,10 @@ impl MeshApi {
         self.batches.push_back(Batch { outcomes, left: items.len(), origin });
         for (index, item) in items.iter().enumerate() {
             let origin = Origin::Item(index);
-            match codec::envelope(item.text) {
+            let mut params = Sent::Other(None);
+            match codec::envelope(item.text, &mut params) {
                 Ok(inner) if matches!(&*inner.method, "mesh.send" | "mesh.publish") => {
-                    self.request(&inner.method, inner.params, origin, intake, out);
+                    self.request(&inner.method, &params, origin, intake, out);
                 }
                 _ => {
                     let fault = invalid("neither mesh.send nor mesh.publish");

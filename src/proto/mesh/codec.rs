@@ -11,8 +11,6 @@ use std::borrow::Cow;
 pub struct Envelope<'a> {
     /// Method.
     pub method: Cow<'a, str>,
-    /// Parameters.
-    pub params: Sent<'a>,
     /// Request id as sent; `null` if absent.
     pub id: &'a [u8],
 }
@@ -29,27 +27,33 @@ pub enum Sent<'a> {
 /// A fault of the envelope, and the id if one could be read.
 pub type EnvelopeFault<'a> = (&'static str, &'a [u8]);
 
-/// Reads an envelope.
+/// Reads an envelope; its parameters are put where they will be used.
 ///
 /// # Errors
 /// Not JSON, not an object, `m` missing or not a string.
-pub fn envelope(text: &[u8]) -> Result<Envelope<'_>, EnvelopeFault<'_>> {
+pub fn envelope<'a>(
+    text: &'a [u8],
+    params: &mut Sent<'a>,
+) -> Result<Envelope<'a>, EnvelopeFault<'a>> {
     let mut scanner = Scanner::new(text);
     if scanner.enter_object().is_err() {
         return Err(("not a JSON object", b"null"));
     }
     let (mut method, mut i, mut id) = (None, None, None);
-    let mut params = Sent::Other(None);
+    *params = Sent::Other(None);
     let mut first = true;
     let mut scan = || -> Result<(), json::JsonError> {
         while let Some(key) = scanner.next_key(first)? {
             first = false;
             if key == b"p" {
-                params = if scanner.peek()? == Kind::Object {
-                    Sent::Object(scan_params(&mut scanner)?)
+                if scanner.peek()? == Kind::Object {
+                    *params = Sent::Object(Params::default());
+                    if let Sent::Object(found) = params {
+                        scan_params(&mut scanner, found)?;
+                    }
                 } else {
-                    Sent::Other(Some(scanner.value()?))
-                };
+                    *params = Sent::Other(Some(scanner.value()?));
+                }
                 continue;
             }
             let value = scanner.value()?;
@@ -66,8 +70,12 @@ pub fn envelope(text: &[u8]) -> Result<Envelope<'_>, EnvelopeFault<'_>> {
         return Err(("not JSON", b"null"));
     }
     let id = i.or(id).unwrap_or(b"null");
-    match method.and_then(|m: Value<'_>| m.as_text()) {
-        Some(method) => Ok(Envelope { method, params, id }),
+    let method: Option<Value<'_>> = method;
+    if method.is_some_and(|m| m.text == b"\"mesh.publish\"") {
+        return Ok(Envelope { method: Cow::Borrowed("mesh.publish"), id });
+    }
+    match method.and_then(|m| m.as_text()) {
+        Some(method) => Ok(Envelope { method, id }),
         None => Err(("m is missing or not a string", id)),
     }
 }
@@ -111,11 +119,16 @@ pub fn params(sent: Sent<'_>) -> Option<Params<'_>> {
         },
         _ => return None,
     };
-    scan_params(&mut Scanner::new(object)).ok()
+    let mut found = Params::default();
+    scan_params(&mut Scanner::new(object), &mut found).ok()?;
+    Some(found)
 }
 
-fn scan_params<'a>(scanner: &mut Scanner<'a>) -> Result<Params<'a>, json::JsonError> {
-    let mut found = Params::default();
+/// Found where they will be used: they are too large to be handed up step by step.
+fn scan_params<'a>(
+    scanner: &mut Scanner<'a>,
+    found: &mut Params<'a>,
+) -> Result<(), json::JsonError> {
     scanner.enter_object()?;
     let mut first = true;
     while let Some(key) = scanner.next_key(first)? {
@@ -134,7 +147,7 @@ fn scan_params<'a>(scanner: &mut Scanner<'a>) -> Result<Params<'a>, json::JsonEr
         };
         *slot = Some(value);
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Appends `"E":null,"r":<r>` or `"E":{..}`.
@@ -167,6 +180,11 @@ pub fn reply(outcome: &Result<Vec<u8>, Fault>, id: Option<&[u8]>) -> Vec<u8> {
 /// The reply to a publish: `s` outboxes took it, `f` did not.
 pub fn write_published(sent: u64, failed: u64, id: &[u8], out: &mut Vec<u8>) {
     let mut number = itoa::Buffer::new();
+    if (sent, failed) == (1, 0) {
+        out.extend_from_slice(b"{\"E\":null,\"r\":{\"s\":1,\"f\":0},\"i\":");
+        out.extend_from_slice(id);
+        return out.push(b'}');
+    }
     out.extend_from_slice(b"{\"E\":null,\"r\":{\"s\":");
     out.extend_from_slice(number.format(sent).as_bytes());
     out.extend_from_slice(b",\"f\":");
@@ -243,11 +261,14 @@ mod tests {
 
     #[test]
     fn envelopes_keep_their_id() {
-        let good = envelope(br#"{"m":"a.b","p":[{"c":1}],"i":12345678901234567890}"#).unwrap();
+        let mut sent = Sent::Other(None);
+        let text = br#"{"m":"a.b","p":[{"c":1}],"i":12345678901234567890}"#;
+        let good = envelope(text, &mut sent).unwrap();
         assert_eq!((&*good.method, good.id), ("a.b", &b"12345678901234567890"[..]));
-        assert_eq!(params(good.params).unwrap().c.unwrap().text, b"1");
-        assert_eq!(envelope(br#"{"m":"x","id":"q"}"#).unwrap().id, b"\"q\"");
-        assert_eq!(envelope(br#"{"m":"x"}"#).unwrap().id, b"null");
+        assert_eq!(params(sent).unwrap().c.unwrap().text, b"1");
+        assert_eq!(envelope(br#"{"m":"x","id":"q"}"#, &mut sent).unwrap().id, b"\"q\"");
+        assert!(matches!(sent, Sent::Other(None)), "nothing stays of the last one");
+        assert_eq!(envelope(br#"{"m":"x"}"#, &mut sent).unwrap().id, b"null");
         for (text, id) in [
             ("nope", "null"),
             ("[]", "null"),
@@ -256,7 +277,11 @@ mod tests {
             ("{\"i\":5", "null"),
             ("{\"m\":\"x\"} 1", "null"),
         ] {
-            assert_eq!(envelope(text.as_bytes()).unwrap_err().1, id.as_bytes(), "{text}");
+            assert_eq!(
+                envelope(text.as_bytes(), &mut sent).unwrap_err().1,
+                id.as_bytes(),
+                "{text}"
+            );
         }
     }
 

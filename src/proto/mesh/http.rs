@@ -90,7 +90,7 @@ pub(super) fn serve(
             };
             intake.hold();
             let sent = Sent::Other(Some(value));
-            session.request(method, sent, Origin::Http, intake, out);
+            session.request(method, &sent, Origin::Http, intake, out);
         }
     }
 }

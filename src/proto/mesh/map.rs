@@ -6,8 +6,9 @@ use crate::model::json::{Kind, Value};
 
 /// Whether `name` may name a topic or channel.
 pub fn is_name(name: &str) -> bool {
-    (1..=TOPIC_NAME_BYTES_MAX).contains(&name.len())
-        && !name.chars().any(|c| c.is_whitespace() || c.is_control())
+    let length = (1..=TOPIC_NAME_BYTES_MAX).contains(&name.len());
+    let plain = name.bytes().fold(true, |plain, byte| plain & byte.is_ascii_graphic());
+    length && (plain || !name.chars().any(|c| c.is_whitespace() || c.is_control()))
 }
 
 /// A client id: digits in a string, or a JSON integer; never by way of a double.

@@ -217,6 +217,7 @@ impl Shard {
     /// Answers a worker that wants to read a topic. Called when the turn has sealed its appends.
     pub(in crate::shard) fn take_snapshots(&mut self) {
         for (topic, to) in std::mem::take(&mut self.snapshots) {
+            self.core.owner.retain(topic, self.core.now);
             let snapshot = self.core.owner.get(topic).map(|owned| match &owned.store {
                 Store::Log(partition) => Snapshot {
                     view: Some(Arc::clone(partition.view())),

@@ -7,8 +7,8 @@
 use crate::broker::Peer;
 use crate::broker::queue::{Assignment, Queue};
 use crate::config::Config;
-use crate::config::effective::{Durability, QueueFull};
-use crate::log::disk::ring::RingDisk;
+use crate::config::effective::{Durability, OnFull, QueueFull};
+use crate::log::disk::threads::ThreadDisk;
 use crate::log::disk::{Disk as _, Done, Tag};
 use crate::log::position::{Position, PositionFile};
 use crate::log::{self, Batch, Event, Partition, Pipe, Settings, SpaceState};
@@ -25,6 +25,10 @@ use std::sync::Arc;
 
 /// Records that `_log` keeps in memory.
 const LOG_RECORDS_KEPT: usize = 1000;
+
+/// When a commit began to be held, before that is known: it ended in this turn, in the last one.
+const THIS_TURN: u64 = u64::MAX;
+const NEXT_TURN: u64 = u64::MAX - 1;
 
 /// Where a topic's records go.
 #[derive(Debug)]
@@ -99,11 +103,13 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Owner {
     /// The files.
-    pub disk: RingDisk,
+    pub disk: ThreadDisk,
     topics: AHashMap<TopicId, Owned>,
     dirty: Vec<TopicId>,
     /// Queues that may have something to hand out.
     active_queues: Vec<TopicId>,
+    /// Topics whose next commit waits for more, and since when (monotonic ns).
+    held: Vec<(TopicId, u64)>,
     settings: Settings,
     data_dir: PathBuf,
     shards: usize,
@@ -136,16 +142,17 @@ pub(in crate::shard) fn refusal(why: log::Refusal) -> Refusal {
 impl Owner {
     /// An empty one.
     #[must_use]
-    pub fn new(config: &Config, shards: usize) -> Self {
+    pub fn new(config: &Config, shards: usize, disk: ThreadDisk) -> Self {
         let durability = match config.durability {
             Durability::Os => log::Durability::Os,
             Durability::Group => log::Durability::Group,
         };
         Self {
-            disk: RingDisk::default(),
+            disk,
             topics: AHashMap::new(),
             dirty: Vec::new(),
             active_queues: Vec::new(),
+            held: Vec::new(),
             settings: Settings::new(durability),
             data_dir: config.data_dir.clone(),
             shards,
@@ -179,6 +186,10 @@ impl Owner {
                 let opened = Partition::open(&mut self.disk, &dir, identity, tag, self.settings)?;
                 let (mut partition, found) = opened;
                 partition.set_space(self.space);
+                partition.gather();
+                if self.retention.on_full == OnFull::Trim {
+                    partition.trim_when_full();
+                }
                 topic.shared.advance(partition.watermarks().appended(), last_time(&partition));
                 report = found;
                 Store::Log(Box::new(partition))
@@ -357,7 +368,7 @@ impl Owner {
     }
 
     /// Takes completions of the disk.
-    pub fn reap(&mut self, done: &mut Vec<Done>, outcome: &mut Outcome) {
+    pub fn reap(&mut self, done: &mut Vec<Done>, now: i64, outcome: &mut Outcome) {
         for done in done.drain(..) {
             let topic = done.tag.0 / 2;
             let Some(owned) = self.topics.get_mut(&topic) else { continue };
@@ -368,16 +379,37 @@ impl Owner {
             }
             if let Store::Log(partition) = &mut owned.store {
                 partition.on_done(&mut self.disk, &done, &mut self.events);
-                let records = owned.topic.retention.records.unwrap_or(self.retention.records);
-                if records > 0 {
-                    let keep =
-                        log::partition::Retention { records: Some(records), ..Default::default() };
-                    partition.retain(&mut self.disk, &keep, 0);
+                if partition.is_held() && self.held.iter().all(|(held, _)| *held != topic) {
+                    self.held.push((topic, THIS_TURN));
                 }
+                let keep = keeps(&owned.topic, self.retention);
+                partition.retain(&mut self.disk, &keep, now);
             }
             owned.conclude(&mut self.events, outcome);
             if owned.queued.is_some() {
                 self.active_queues.push(topic);
+            }
+        }
+    }
+
+    /// Lets commits begin that waited long enough for more: until nothing came for an eighth of
+    /// what a sync takes, `limit_ns` at most, and in no case for longer than half a sync. `quiet`:
+    /// nothing came in this turn. Counted from the turn after the answers of the last one were
+    /// sent.
+    pub fn release_held(&mut self, now_ns: u64, limit_ns: u64, quiet: bool, out: &mut Outcome) {
+        let sync_ns = self.disk.last_sync_ns();
+        for (topic, since) in std::mem::take(&mut self.held) {
+            let Some(owned) = self.topics.get_mut(&topic) else { continue };
+            let Store::Log(partition) = &mut owned.store else { continue };
+            // In the turn in which it ended, the answers are not sent yet.
+            let since = if since == NEXT_TURN { now_ns } else { since.min(NEXT_TURN) };
+            let waited = now_ns.saturating_sub(since);
+            let long = if quiet { limit_ns.min(sync_ns / 8) } else { sync_ns / 2 };
+            if partition.is_held() && waited <= long {
+                self.held.push((topic, since));
+            } else if partition.is_held() {
+                partition.release(&mut self.disk, &mut self.events);
+                owned.conclude(&mut self.events, out);
             }
         }
     }
@@ -454,7 +486,7 @@ impl Owner {
     /// Whether appends or queues still have something to do before the turn ends.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.dirty.is_empty() || !self.active_queues.is_empty()
+        !self.dirty.is_empty() || !self.active_queues.is_empty() || !self.held.is_empty()
     }
 
     /// Every second: retention, space, unacknowledged messages.
@@ -464,17 +496,7 @@ impl Owner {
         for id in ids {
             let Some(owned) = self.topics.get_mut(&id) else { continue };
             if let Store::Log(partition) = &mut owned.store {
-                let own = owned.topic.retention;
-                let pick =
-                    |own: Option<u64>, default: u64| own.or(Some(default)).filter(|n| *n > 0);
-                let keep = log::partition::Retention {
-                    records: pick(own.records, defaults.records),
-                    bytes: pick(own.bytes, defaults.bytes),
-                    age_ns: pick(own.age_ms, defaults.age_s * 1000).map(|ms| ms as i64 * 1_000_000),
-                };
-                if keep != log::partition::Retention::default() {
-                    partition.retain(&mut self.disk, &keep, now);
-                }
+                partition.retain(&mut self.disk, &keeps(&owned.topic, defaults), now);
             }
             if let Some(queued) = &mut owned.queued
                 && queued.queue.expire(now_ms)
@@ -484,17 +506,22 @@ impl Owner {
         }
     }
 
-    /// Tells all logs how much space there is; `trim`: the oldest segments make room.
-    pub fn set_space(&mut self, space: SpaceState, trim: bool) {
-        if space == SpaceState::Critical && trim {
-            let stores = self.topics.values_mut().filter_map(|owned| match &mut owned.store {
-                Store::Log(partition) => Some(partition),
-                Store::Pipe(_) => None,
-            });
-            if let Some(largest) = stores.max_by_key(|p| p.file_bytes()) {
-                largest.trim_oldest_segment(&mut self.disk);
-            }
+    /// Applies a topic's retention as of now, before somebody begins to read it.
+    pub fn retain(&mut self, topic: TopicId, now: i64) {
+        if let Some(owned) = self.topics.get_mut(&topic)
+            && let Store::Log(partition) = &mut owned.store
+        {
+            partition.retain(&mut self.disk, &keeps(&owned.topic, self.retention), now);
         }
+    }
+
+    /// Tells all logs how much space there is, and how many bytes are missing until it is enough.
+    /// Where the oldest segments make room, so many of them go at once, and writes are refused only
+    /// if none is left that may. Gives whether they are refused.
+    pub fn set_space(&mut self, space: SpaceState, missing: u64) -> bool {
+        let trims = self.retention.on_full == OnFull::Trim;
+        let critical = space == SpaceState::Critical;
+        let space = if critical && trims && self.trim(missing) { SpaceState::Low } else { space };
         if space != self.space || space != SpaceState::Critical {
             self.space = space;
             for owned in self.topics.values_mut() {
@@ -503,6 +530,21 @@ impl Owner {
                 }
             }
         }
+        space == SpaceState::Critical
+    }
+
+    /// Gives up the oldest segments of the largest logs; whether any is gone or on its way out.
+    fn trim(&mut self, missing: u64) -> bool {
+        let mut gone = 0;
+        while gone < missing {
+            let logs = self.topics.values_mut().filter_map(|owned| match &mut owned.store {
+                Store::Log(partition) if partition.may_trim() => Some(partition),
+                _ => None,
+            });
+            let Some(largest) = logs.max_by_key(|log| log.file_bytes()) else { break };
+            gone += largest.trim_oldest_segment(&mut self.disk);
+        }
+        gone > 0
     }
 
     /// Bytes of log files.
@@ -538,6 +580,20 @@ impl Owner {
                 let _ = queued.file.save(&mut self.disk, &Position { next, outstanding });
             }
         }
+    }
+}
+
+/// What a topic keeps: its own bounds, else the configured ones; 0 is none.
+fn keeps(
+    topic: &Topic,
+    defaults: crate::config::effective::RetentionDefaults,
+) -> log::partition::Retention {
+    let own = topic.retention;
+    let pick = |own: Option<u64>, default: u64| own.or(Some(default)).filter(|n| *n > 0);
+    log::partition::Retention {
+        records: pick(own.records, defaults.records),
+        bytes: pick(own.bytes, defaults.bytes),
+        age_ns: pick(own.age_ms, defaults.age_s * 1000).map(|ms| ms as i64 * 1_000_000),
     }
 }
 
@@ -626,7 +682,7 @@ impl Owned {
     fn position_saved(
         &mut self,
         topic: TopicId,
-        disk: &mut RingDisk,
+        disk: &mut ThreadDisk,
         done: &Done,
         outcome: &mut Outcome,
     ) {
@@ -642,7 +698,7 @@ impl Owned {
         }
     }
 
-    fn run_queue(&mut self, disk: &mut RingDisk, outcome: &mut Outcome) {
+    fn run_queue(&mut self, disk: &mut ThreadDisk, outcome: &mut Outcome) {
         let Store::Log(partition) = &self.store else { return };
         let Some(queued) = &mut self.queued else { return };
         outcome.skipped += queued.queue.skip_to(partition.start().min(partition.acknowledged()));

@@ -1,25 +1,27 @@
-//! The disk of a shard: syncs go through its ring, writes into the page cache are made at once, and
-//! what blocks goes to a helper thread.
+//! The disk of a shard: writes go into the page cache at once, syncs are made by helper threads,
+//! and what is slow (preparing and removing files) by one more.
 //!
-//! Why writes do not go through the ring: they are buffered, into space that is prepared, and so a
-//! copy of memory (12-15 us for 64 KiB); glommio gives an operation to the kernel only when its
-//! executor has nothing else to do, so a shard that spins would wait out its whole spin for each
-//! write (measured: 17 us instead of 410 us for an acknowledged insert). A sync really waits; the
-//! shard then blocks in the ring at once, which submits it.
+//! Why writes are made at once: they are buffered, into space that is prepared, and so a copy of
+//! memory (12-15 us for 64 KiB). Why syncs go to threads and not through a ring: see
+//! [`crate::sys`]. A helper syncs by the same open file that was written to, so that what the
+//! system reports of a failed write-back is reported to that sync. Several helpers, because a shard
+//! syncs several files at once where several topics are written, and the disk merges the flushes of
+//! concurrent syncs.
 //!
-//! Each operation leaves its outcome in a list; the shard takes the list once a turn.
+//! A sync that is submitted has every completed write before it: writes return before they are
+//! counted as written. Each operation leaves its outcome in a list; helpers ring a bell in the
+//! shard's epoll set, and the shard takes the lists once a turn.
 
 use super::{Disk, Done, Entry, EntryKind, Extent, FileId, Fill, Map, Tag, Ticket};
-use crate::sys::clock::monotonic_ns;
 use crate::sys::files;
-use crate::sys::ring::{self, RingFile, Wake};
+use crate::sys::helpers::Helpers;
+use crate::sys::net::Bell;
 use ahash::AHashMap;
-use std::cell::{Cell, RefCell};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -27,105 +29,108 @@ use std::time::Duration;
 const ZEROS_BYTES: usize = 512 << 10;
 /// Pause between two such writes.
 const ZEROS_PAUSE: Duration = Duration::from_micros(500);
+/// Syncs at once.
+const SYNCS_MAX: usize = 4;
+/// Longest pause while the end of what is under way is waited for.
+const SETTLE_PAUSE: Duration = Duration::from_micros(200);
 
-/// What the operations did, for the metrics.
+/// What the operations did since the last look, for the metrics.
 #[derive(Debug, Default)]
-pub struct Tally {
-    /// Writes completed.
-    pub writes: Cell<u64>,
-    /// Durations of the syncs that completed, in nanoseconds, since the last look.
-    pub syncs: RefCell<Vec<u64>>,
+struct Tally {
+    writes: u64,
+    /// Nanoseconds of each sync.
+    syncs: Vec<u64>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    done: RefCell<Vec<Done>>,
-    under_way: Cell<usize>,
-    tally: Tally,
-    wake: Wake,
-}
-
-impl State {
-    fn complete(&self, ticket: Ticket, tag: Tag, result: io::Result<usize>) {
-        self.under_way.set(self.under_way.get() - 1);
-        self.done.borrow_mut().push(Done { ticket, tag, result });
-        self.wake.wake();
-    }
-}
-
+/// See the module's page.
 #[derive(Debug)]
-struct OpenFile {
-    path: PathBuf,
-    plain: File,
-    ring: Rc<RefCell<Option<RingFile>>>,
-}
-
-/// See the module's page. Lives inside an executor.
-#[derive(Debug, Default)]
-pub struct RingDisk {
-    state: Rc<State>,
-    files: AHashMap<FileId, OpenFile>,
+pub struct ThreadDisk {
+    files: AHashMap<FileId, Arc<File>>,
     next: u64,
+    done: Vec<Done>,
+    under_way: AHashMap<u64, Tag>,
+    syncs: Helpers,
+    slow: Helpers,
+    bell: Arc<Bell>,
+    tally: Tally,
+    last_sync_ns: u64,
 }
 
-impl RingDisk {
+impl ThreadDisk {
+    /// No file open, no thread started.
+    ///
+    /// # Errors
+    /// No descriptor left.
+    pub fn new() -> io::Result<Self> {
+        let bell = Arc::new(Bell::new()?);
+        Ok(Self {
+            files: AHashMap::new(),
+            next: 0,
+            done: Vec::new(),
+            under_way: AHashMap::new(),
+            syncs: Helpers::new("weir-sync", SYNCS_MAX, Arc::clone(&bell)),
+            slow: Helpers::new("weir-files", 1, Arc::clone(&bell)),
+            bell,
+            tally: Tally::default(),
+            last_sync_ns: 0,
+        })
+    }
+
     /// Operations that have not completed.
     #[must_use]
     pub fn under_way(&self) -> usize {
-        self.state.under_way.get()
+        self.under_way.len()
     }
 
-    /// What is woken by each completion.
+    /// What rings when something has completed.
     #[must_use]
-    pub fn wake(&self) -> &Wake {
-        &self.state.wake
+    pub fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// Whether completions wait to be taken.
     #[must_use]
     pub fn has_done(&self) -> bool {
-        !self.state.done.borrow().is_empty()
+        !self.done.is_empty() || self.syncs.has_ended() || self.slow.has_ended()
     }
 
     /// What was done since the last call: writes, and the durations of syncs.
     #[must_use]
-    pub fn take_tally(&self) -> (u64, Vec<u64>) {
-        let syncs = std::mem::take(&mut *self.state.tally.syncs.borrow_mut());
-        (self.state.tally.writes.take(), syncs)
+    pub fn take_tally(&mut self) -> (u64, Vec<u64>) {
+        let tally = std::mem::take(&mut self.tally);
+        (tally.writes, tally.syncs)
     }
 
-    fn begin(&mut self) -> Ticket {
+    /// How long the last sync took, in nanoseconds.
+    #[must_use]
+    pub fn last_sync_ns(&self) -> u64 {
+        self.last_sync_ns
+    }
+
+    /// Waits until nothing is under way, at the end of the shard.
+    pub fn settle(&mut self) {
+        let mut done = Vec::new();
+        while self.under_way() > 0 {
+            self.poll(&mut done);
+            thread::sleep(SETTLE_PAUSE);
+        }
+    }
+
+    fn begin(&mut self, tag: Tag) -> u64 {
         self.next += 1;
-        self.state.under_way.set(self.state.under_way.get() + 1);
-        Ticket(self.next)
+        self.under_way.insert(self.next, tag);
+        self.next
     }
 
-    fn file(&self, file: FileId) -> Option<(PathBuf, Rc<RefCell<Option<RingFile>>>)> {
-        self.files.get(&file).map(|open| (open.path.clone(), Rc::clone(&open.ring)))
-    }
-
-    fn in_background(
+    fn slowly(
         &mut self,
         tag: Tag,
         work: impl FnOnce() -> io::Result<usize> + Send + 'static,
     ) -> Ticket {
-        let ticket = self.begin();
-        let state = Rc::clone(&self.state);
-        ring::spawn(async move {
-            let result = ring::blocking(work).await;
-            state.complete(ticket, tag, result);
-        });
-        ticket
+        let number = self.begin(tag);
+        self.slow.give(number, work);
+        Ticket(number)
     }
-}
-
-/// The ring's handle of a file, opened when it is first written.
-async fn handle(path: &Path, slot: &RefCell<Option<RingFile>>) -> io::Result<RingFile> {
-    if let Some(file) = &*slot.borrow() {
-        return Ok(file.clone());
-    }
-    let opened = RingFile::open(path).await?;
-    Ok(slot.borrow_mut().get_or_insert(opened).clone())
 }
 
 fn sync_dir(path: &Path) -> io::Result<()> {
@@ -173,7 +178,7 @@ fn fill_file(mut file: &File, bytes: u64, fill: Fill) -> io::Result<()> {
     Ok(())
 }
 
-impl Disk for RingDisk {
+impl Disk for ThreadDisk {
     fn list(&mut self, dir: &Path) -> io::Result<Vec<Entry>> {
         let mut list = Vec::new();
         for entry in fs::read_dir(dir)? {
@@ -205,24 +210,18 @@ impl Disk for RingDisk {
         let plain = OpenOptions::new().read(true).write(true).open(path)?;
         self.next += 1;
         let id = FileId(self.next);
-        let open = OpenFile { path: path.to_owned(), plain, ring: Rc::default() };
-        self.files.insert(id, open);
+        self.files.insert(id, Arc::new(plain));
         Ok(id)
     }
 
     fn map(&mut self, file: FileId) -> io::Result<Map> {
         let open = self.files.get(&file).ok_or(io::ErrorKind::NotFound)?;
-        Map::of(&open.plain)
+        Map::of(open)
     }
 
     fn close(&mut self, file: FileId) {
-        let Some(open) = self.files.remove(&file) else { return };
-        ring::spawn(async move {
-            let ring = open.ring.borrow_mut().take();
-            if let Some(ring) = ring {
-                ring.close().await;
-            }
-        });
+        // A helper that still syncs it holds it open.
+        self.files.remove(&file);
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
@@ -235,41 +234,34 @@ impl Disk for RingDisk {
 
     fn prepare(&mut self, tag: Tag, path: &Path, bytes: u64, fill: Fill) -> Ticket {
         let path = path.to_owned();
-        self.in_background(tag, move || build(&path, bytes, fill))
+        self.slowly(tag, move || build(&path, bytes, fill))
     }
 
     fn write(&mut self, tag: Tag, file: FileId, at: u64, bytes: Extent) -> Ticket {
-        let ticket = self.begin();
+        self.next += 1;
+        let ticket = Ticket(self.next);
         let result = match self.files.get(&file) {
-            Some(open) => open.plain.write_at(bytes.as_ref(), at),
+            Some(open) => open.write_at(bytes.as_ref(), at),
             None => Err(io::ErrorKind::NotFound.into()),
         };
-        self.state.tally.writes.set(self.state.tally.writes.get() + 1);
-        self.state.complete(ticket, tag, result);
+        self.tally.writes += 1;
+        self.done.push(Done { ticket, tag, result });
         ticket
     }
 
     fn sync(&mut self, tag: Tag, file: FileId) -> Ticket {
-        let ticket = self.begin();
-        let (state, found) = (Rc::clone(&self.state), self.file(file));
-        ring::spawn(async move {
-            let begun = monotonic_ns();
-            let result = match found {
-                None => Err(io::ErrorKind::NotFound.into()),
-                Some((path, slot)) => match handle(&path, &slot).await {
-                    Ok(file) => file.sync().await.map(|()| 0),
-                    Err(error) => Err(error),
-                },
-            };
-            state.tally.syncs.borrow_mut().push(monotonic_ns() - begun);
-            state.complete(ticket, tag, result);
+        let number = self.begin(tag);
+        let found = self.files.get(&file).map(Arc::clone);
+        self.syncs.give(number, move || match found {
+            Some(open) => open.sync_data().map(|()| 0),
+            None => Err(io::ErrorKind::NotFound.into()),
         });
-        ticket
+        Ticket(number)
     }
 
     fn remove(&mut self, tag: Tag, path: &Path) -> Ticket {
         let path = path.to_owned();
-        self.in_background(tag, move || {
+        self.slowly(tag, move || {
             if path.is_dir() {
                 fs::remove_dir_all(&path)?
             } else {
@@ -280,6 +272,16 @@ impl Disk for RingDisk {
     }
 
     fn poll(&mut self, done: &mut Vec<Done>) {
-        done.append(&mut self.state.done.borrow_mut());
+        done.append(&mut self.done);
+        while let Some(ended) = self.syncs.next_ended() {
+            self.last_sync_ns = ended.took_ns;
+            self.tally.syncs.push(ended.took_ns);
+            let tag = self.under_way.remove(&ended.number).expect("it was under way");
+            done.push(Done { ticket: Ticket(ended.number), tag, result: ended.result });
+        }
+        while let Some(ended) = self.slow.next_ended() {
+            let tag = self.under_way.remove(&ended.number).expect("it was under way");
+            done.push(Done { ticket: Ticket(ended.number), tag, result: ended.result });
+        }
     }
 }
