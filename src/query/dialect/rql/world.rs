@@ -1,11 +1,13 @@
 //! What a query may ask about the world while it is compiled.
 
 use crate::model::name::TopicName;
+use crate::model::record::Record;
 use crate::model::topic::Topic;
 use crate::query::pull::Bench;
 use crate::query::strict::files::{FileError, FileSource, look};
 use crate::query::strict::types::{Name, Shape, Type};
 use crate::query::strict::value::Halt;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -50,6 +52,26 @@ pub struct Appliance<'a> {
     pub fault: Option<Halt>,
 }
 
+impl Appliance<'_> {
+    /// Whether a topic retains any record.
+    fn has_records(&mut self, topic: &Arc<Topic>) -> bool {
+        let mut found = false;
+        if let Ok(mut records) = self.bench.open(topic) {
+            let mut visit = |_, _: &Record<'_>| {
+                found = true;
+                ControlFlow::Break(())
+            };
+            // A chunk may be empty, but not one chunk after the other.
+            for _ in 0..16 {
+                if !matches!(records.next_chunk(&mut visit), Ok(true)) {
+                    break;
+                }
+            }
+        }
+        found
+    }
+}
+
 impl World for Appliance<'_> {
     fn topic(&mut self, name: &TopicName) -> Option<Found> {
         if !(self.may_touch)(name.short()) {
@@ -65,7 +87,7 @@ impl World for Appliance<'_> {
             }
         };
         let fields: Vec<Name> = names.iter().map(|name| Name::from(&**name)).collect();
-        let open = fields.is_empty() && topic.shared.records() == 0;
+        let open = fields.is_empty() && !self.has_records(&topic);
         let shape = Rc::new(Shape { fields, open });
         Some(Found { topic, elements: Elements::Schemaless(shape) })
     }

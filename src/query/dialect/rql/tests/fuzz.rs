@@ -142,10 +142,10 @@ fn soup_and_mutations_do_no_harm() {
         for round in 0..rounds {
             let round: usize = round;
             let mut text = String::new();
-            if round % 3 == 0 {
+            if round.is_multiple_of(3) {
                 text = super::grammar::program(&mut dice);
             } else if round % 3 == 1 {
-                if round % 2 == 0 {
+                if round.is_multiple_of(2) {
                     text.push_str("SELECT ");
                 }
                 for _ in 0..dice.roll(30) {
