@@ -80,6 +80,7 @@ impl TestBench {
         bench.add("plant.line1.heat", json(&[r#"{"value":20}"#, r#"{"value":5}"#]));
         bench.add("site", json(&[r#"{"v":{"w":1}}"#]));
         bench.add("site.x", json(&["1"]));
+        bench.add("words", vec![(true, b"one".to_vec())]);
         bench.add(
             "chat",
             vec![
