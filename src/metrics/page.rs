@@ -59,7 +59,11 @@ const SHARD_ROWS: &[Row<Shard>] = &[
 
 /// The whole page.
 #[must_use]
-pub fn render<'a>(shards: impl Iterator<Item = &'a Shard> + Clone, ready: bool) -> String {
+pub fn render<'a>(
+    shards: impl Iterator<Item = &'a Shard> + Clone,
+    ready: bool,
+    raw_queries: u64,
+) -> String {
     let mut out = String::with_capacity(16 << 10);
     for (name, help, kind, read) in FRONT_ROWS {
         head(&mut out, name, help, kind);
@@ -97,6 +101,8 @@ pub fn render<'a>(shards: impl Iterator<Item = &'a Shard> + Clone, ready: bool) 
     let _ = writeln!(out, "weir_recovery_seconds {}", recovery as f64 / 1e9);
     head(&mut out, "weir_ready", "Whether the appliance is ready.", &Kind::Gauge);
     let _ = writeln!(out, "weir_ready {}", u8::from(ready));
+    head(&mut out, "weir_raw_queries_running", "Queries of the raw front-end.", &Kind::Gauge);
+    let _ = writeln!(out, "weir_raw_queries_running {raw_queries}");
     head(&mut out, "weir_resident_bytes", "Resident memory.", &Kind::Gauge);
     let _ = writeln!(out, "weir_resident_bytes {}", crate::metrics::resident());
     let users = FRONT_LABELS.iter().position(|label| *label == "users").unwrap_or(0);
@@ -160,7 +166,7 @@ mod tests {
         let shards = [Shard::default(), Shard::default()];
         shards[1].sync.record_ns(150_000);
         shards[0].fronts[0].accepted.add(3);
-        let page = render(shards.iter(), true);
+        let page = render(shards.iter(), true, 2);
         assert!(page.contains("weir_accepted_total{front_end=\"jsonjet\"} 3"), "{page}");
         assert!(page.contains("weir_log_sync_seconds_bucket{le=\"0.000256\"} 1"));
         assert!(page.contains("weir_log_sync_seconds_bucket{le=\"0.000128\"} 0"));

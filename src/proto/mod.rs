@@ -8,6 +8,7 @@ pub mod absent;
 pub mod contract;
 pub mod jsonjet;
 pub mod mesh;
+pub mod raw;
 pub mod registry;
 pub mod view;
 

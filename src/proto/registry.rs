@@ -4,6 +4,7 @@ use super::absent::Absent;
 use super::contract::{CloseReason, Intake, Message, PeerInfo, Session, Violation};
 use super::jsonjet::JsonJet;
 use super::mesh::{MeshApi, MeshUser};
+use super::raw::Raw;
 use crate::config::Config;
 use crate::fanout::Outbox;
 use crate::model::event::Event;
@@ -83,7 +84,7 @@ pub const PROTOCOLS: &[Protocol] = &[
         name: "raw",
         address: |config| config.listen.raw,
         body_bytes_max: |_| 0,
-        session: || AnySession::Absent(Absent),
+        session: || AnySession::Raw(Raw::default()),
     },
 ];
 
@@ -96,6 +97,8 @@ pub enum AnySession {
     MeshApi(Box<MeshApi>),
     /// An end user.
     MeshUser(MeshUser),
+    /// A query over nested data.
+    Raw(Raw),
     /// A front-end to come.
     Absent(Absent),
 }
@@ -106,6 +109,7 @@ macro_rules! each {
             AnySession::JsonJet($session) => $call,
             AnySession::MeshApi($session) => $call,
             AnySession::MeshUser($session) => $call,
+            AnySession::Raw($session) => $call,
             AnySession::Absent($session) => $call,
         }
     };

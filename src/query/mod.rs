@@ -5,6 +5,9 @@
 //! languages differ (null against missing, what is true, how numbers divide) they use operators of
 //! their own: [`loose`] are those of JavaScript, which JET follows. Two drivers run a pipeline:
 //! [`push`] over records as they arrive, [`pull`] over retained ones on a query worker.
+//!
+//! RQL has types and nested queries as values, which no flat program says: it is compiled to a tree
+//! of its own and run by [`strict`], whose operators propagate null and fail on a wrong kind.
 
 pub mod program;
 pub mod loose;
@@ -14,3 +17,4 @@ pub mod push;
 pub mod pull;
 pub mod place;
 pub mod dialect;
+pub mod strict;

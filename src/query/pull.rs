@@ -13,6 +13,10 @@ use crate::model::topic::Topic;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Stack of a query worker: what RQL nests is evaluated by recursion, up to a depth that fits.
+pub const STACK_BYTES: usize = 32 << 20;
 
 /// Why a query must end before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub trait Bench {
     fn lookups(&mut self) -> Arc<Lookups>;
     /// When the query began.
     fn now(&self) -> TimeNs;
+    /// Time since the query began.
+    fn elapsed(&self) -> Duration;
     /// Ends the query so many seconds after it began; 0: never.
     fn limit_time(&mut self, seconds: u64);
     /// Where queries may read and write files, if anywhere.

@@ -214,6 +214,8 @@ impl Process {
     /// The metrics page.
     #[must_use]
     pub fn metrics_page(&self) -> String {
-        metrics::page::render(self.metrics.iter(), self.is_ready())
+        let raw = metrics::FRONT_LABELS.iter().position(|label| *label == "raw").unwrap_or(0);
+        let queries = self.workers.running(raw as u8);
+        metrics::page::render(self.metrics.iter(), self.is_ready(), queries)
     }
 }

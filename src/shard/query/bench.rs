@@ -31,6 +31,9 @@ pub struct Worker {
     process: Arc<Process>,
     origin: Origin,
     control: Arc<QueryControl>,
+    front: u8,
+    /// It counts among the queries that run.
+    counted: bool,
     now: TimeNs,
     /// Monotonic nanoseconds.
     begun: u64,
@@ -53,9 +56,19 @@ impl Worker {
             process: Arc::clone(process),
             origin: task.origin,
             control: Arc::clone(&task.control),
+            front: task.front,
+            counted: true,
             now: task.now,
             begun: clock::monotonic_ns(),
             deadline: u64::MAX,
+        }
+    }
+
+    /// The query counts no more. Before its client hears of its end, so that whoever asks then is
+    /// not refused for it.
+    pub(super) fn leave(&mut self) {
+        if std::mem::take(&mut self.counted) {
+            self.process.workers.end(self.front);
         }
     }
 
@@ -148,6 +161,10 @@ impl Bench for Worker {
         self.now
     }
 
+    fn elapsed(&self) -> Duration {
+        Duration::from_nanos(clock::monotonic_ns().saturating_sub(self.begun))
+    }
+
     fn limit_time(&mut self, seconds: u64) {
         self.deadline = match seconds {
             0 => u64::MAX,
@@ -175,6 +192,9 @@ impl Bench for Worker {
         // Other output is little and bounded: it needs no credit.
         if !matches!(output, QueryOutput::Bytes(_)) && !last {
             *self.control.under_way.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        }
+        if last {
+            self.leave();
         }
         self.post(output, last);
         Ok(())

@@ -6,14 +6,13 @@
 use super::Task;
 use super::bench::Worker;
 use crate::model::event::QueryOutput;
+use crate::query::pull::STACK_BYTES;
 use crate::shard::process::Process;
 use crate::sys::host;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// Bytes of a worker's stack; nesting of a query is bounded, so this is ample.
-const STACK_BYTES: usize = 8 << 20;
 /// Queries at once of the whole process, whatever the front-ends allow.
 const THREADS_MAX: usize = 128;
 
@@ -46,7 +45,7 @@ impl Workers {
         }
     }
 
-    fn end(&self, front: u8) {
+    pub(super) fn end(&self, front: u8) {
         if let Some(count) = self.running.get(front as usize) {
             count.fetch_sub(1, Ordering::Relaxed);
         }
@@ -76,8 +75,8 @@ impl Workers {
     }
 
     fn refuse(&self, process: &Arc<Process>, task: Task) {
-        self.end(task.front);
-        let worker = Worker::new(process, &task);
+        let mut worker = Worker::new(process, &task);
+        worker.leave();
         worker.post(QueryOutput::Failed("too many queries".into()), true);
     }
 
@@ -95,9 +94,8 @@ impl Workers {
             };
             drop(state);
             let mut worker = Worker::new(process, &task);
-            let front = task.front;
             task.job.run(&mut worker);
-            self.end(front);
+            worker.leave();
         }
     }
 }
