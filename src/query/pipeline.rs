@@ -7,7 +7,7 @@
 
 use super::aggregate::Aggregate;
 use super::program::Program;
-use crate::model::value::{Value, members, unescape_text};
+use crate::model::value::{Value, skim_members};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -339,23 +339,13 @@ fn automaton(a: &Automaton, columns: &[String], out: &mut String) -> std::fmt::R
     Ok(())
 }
 
-/// Reads the columns of a record, in their order; the last member of a name counts.
+/// Reads the columns of a record, in their order; the first member of a name counts.
 pub fn load_columns<'a>(record: &Value<'a>, names: &[String], out: &mut Vec<Value<'a>>) {
     out.clear();
     out.resize(names.len(), Value::Missing);
     match record {
         Value::Json(text) if text.starts_with('{') && !names.is_empty() => {
-            members(text, |key, value| {
-                let index = if key.contains('\\') {
-                    let key = unescape_text(key);
-                    names.iter().position(|name| *name == *key)
-                } else {
-                    names.iter().position(|name| name == key)
-                };
-                if let Some(slot) = index.and_then(|index| out.get_mut(index)) {
-                    *slot = value;
-                }
-            });
+            skim_members(text, names, out);
         }
         Value::Record(fields) => {
             for (slot, name) in out.iter_mut().zip(names) {

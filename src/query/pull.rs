@@ -38,6 +38,20 @@ pub trait Records {
         &mut self,
         visit: &mut dyn FnMut(Offset, &Record<'_>) -> ControlFlow<()>,
     ) -> Result<bool, Fault>;
+
+    /// Visits the next records as one slice; `false` when there are no more.
+    ///
+    /// # Errors
+    /// As [`Records::next_chunk`].
+    fn next_slice(
+        &mut self,
+        visit: &mut dyn FnMut(&[(Offset, Record<'_>)]),
+    ) -> Result<bool, Fault> {
+        self.next_chunk(&mut |offset, record| {
+            visit(&[(offset, *record)]);
+            ControlFlow::Continue(())
+        })
+    }
 }
 
 /// What a running query may ask of the appliance.

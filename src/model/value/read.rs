@@ -41,9 +41,8 @@ pub fn members<'a>(text: &'a str, mut member: impl FnMut(&'a str, Value<'a>)) {
     }
 }
 
-/// The member of that name; the last one if the name stands more than once.
+/// The member of that name; the first one if the name stands more than once.
 pub(super) fn member<'a>(text: &'a str, name: &str) -> Value<'a> {
-    let mut found = None;
     let mut scanner = Scanner::new(text.as_bytes());
     if scanner.enter_object().is_err() {
         return Value::Missing;
@@ -53,10 +52,10 @@ pub(super) fn member<'a>(text: &'a str, name: &str) -> Value<'a> {
         first = false;
         let Ok(value) = scanner.value() else { break };
         if json::key_is(key, name) {
-            found = Some(value);
+            return of_span(text, value).unwrap_or_default();
         }
     }
-    found.and_then(|value| of_span(text, value)).unwrap_or_default()
+    Value::Missing
 }
 
 pub(super) fn element(text: &str, index: usize) -> Value<'_> {
@@ -92,10 +91,9 @@ pub(super) fn fields(text: &str) -> Option<Fields<'_>> {
     let mut list: Fields<'_> = Vec::new();
     members(text, |key, value| {
         let key = unescape_text(key);
-        // A repeated key keeps its first place and takes the last value, as in JavaScript.
-        match list.iter_mut().find(|(name, _)| *name == key) {
-            Some((_, old)) => *old = value,
-            None => list.push((key, value)),
+        // Of a repeated key the first counts, here as in every language.
+        if !list.iter().any(|(name, _)| *name == key) {
+            list.push((key, value));
         }
     });
     Some(list)

@@ -3,11 +3,13 @@
 
 use crate::model::topic::Topic;
 use crate::model::value::{Style, Value, of_record, write_value};
-use crate::query::pipeline::Pipeline;
+use crate::query::pipeline::{Operator, Pipeline, Stage};
 use crate::query::program::{Fault, World};
 use crate::query::pull::{Bench, Job, Output, Stopped};
 use crate::query::push::{Runner, Sink};
+use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Rows that come back.
@@ -42,19 +44,27 @@ impl<'a> Result<'a> {
 }
 
 /// The rows of the answer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Rows {
     json: Vec<u8>,
     count: u64,
     truncated: bool,
     trouble: Option<String>,
+    /// Nothing more is wanted.
+    full: Rc<Cell<bool>>,
+}
+
+impl Rows {
+    fn full(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.full)
+    }
 }
 
 impl Sink for Rows {
     fn row(&mut self, value: &Value<'_>) {
         if self.count >= ROWS_MAX || self.json.len() > BYTES_MAX {
             self.truncated = true;
-            return;
+            return self.full.set(true);
         }
         if self.count > 0 {
             self.json.push(b',');
@@ -71,6 +81,7 @@ impl Sink for Rows {
         // A record that cannot be computed is left out; a limit ends the query.
         if code != "RUNTIME_ERROR" {
             self.trouble.get_or_insert_with(|| why.to_owned());
+            self.full.set(true);
         }
     }
 }
@@ -86,18 +97,32 @@ impl OneShot {
         let lookups = bench.lookups();
         let world = World { now_ms: bench.now() / 1_000_000, lookups: &lookups };
         let mut runner = Runner::new(Arc::clone(&self.pipeline));
-        let mut rows =
-            Rows { json: b"{\"rows\":[".to_vec(), count: 0, truncated: false, trouble: None };
+        let mut rows = Rows { json: b"{\"rows\":[".to_vec(), ..Rows::default() };
         let mut scanned: u64 = 0;
         let mut records = bench.open(&self.topic)?;
+        // A pipeline that may end early is asked after each record.
+        let takes = |stage: &Stage| matches!(stage.operator, Operator::Take(_));
+        let early = self.pipeline.stages.iter().any(takes);
         loop {
-            let more = records.next_chunk(&mut |_, record| {
-                scanned += 1;
-                let one = (record.time / 1_000_000, of_record(record));
-                runner.push(std::iter::once(one), &world, &mut rows);
-                let ended = rows.truncated || rows.trouble.is_some() || runner.is_done();
-                if ended { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
+            let more = if early {
+                records.next_chunk(&mut |_, record| {
+                    scanned += 1;
+                    let one = (record.time / 1_000_000, of_record(record));
+                    runner.push(std::iter::once(one), &world, &mut rows);
+                    let ended = rows.truncated || rows.trouble.is_some() || runner.is_done();
+                    if ended { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })?
+            } else {
+                records.next_slice(&mut |list| {
+                    let full = rows.full();
+                    let list = list.iter().take_while(|_| !full.get());
+                    let values = list.map(|(_, record)| {
+                        scanned += 1;
+                        (record.time / 1_000_000, of_record(record))
+                    });
+                    runner.push(values, &world, &mut rows);
+                })?
+            };
             if !more || rows.truncated || rows.trouble.is_some() || runner.is_done() {
                 break;
             }

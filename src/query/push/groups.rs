@@ -40,7 +40,12 @@ impl Group {
             for index in &operator.kept {
                 let index = *index as usize;
                 if let (Some(slot), Some(value)) = (self.last.get_mut(index), columns.get(index)) {
-                    *slot = value.own();
+                    // What names a group is mostly the same text again.
+                    let again = matches!((&*slot, value), (Value::String(a), Value::String(b))
+                        if **a == **b);
+                    if !again {
+                        *slot = value.own();
+                    }
                 }
             }
         }

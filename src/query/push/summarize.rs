@@ -3,7 +3,7 @@
 use super::groups::{Group, Groups};
 use super::window::Windows;
 use super::{Pass, State, pass_on};
-use crate::model::value::{Value, key_bytes, same};
+use crate::model::value::{Value, canonical, same};
 use crate::query::loose::{to_number, truthy};
 use crate::query::pipeline::{Emit, Operator, Stage, Summarize};
 use crate::query::program::{Env, Fault, World, evaluate};
@@ -96,12 +96,13 @@ pub(super) fn add<'a>(
         return Ok(());
     };
     if !operator.keys.is_empty() {
-        let mut values = Vec::with_capacity(operator.keys.len());
+        summary.key.clear();
         for key in &operator.keys {
             let env = Env { record, columns: &pass.columns, slots: &[], world: pass.world };
-            values.push(evaluate(key, &env, &mut pass.stack)?);
+            let value = evaluate(key, &env, &mut pass.stack)?;
+            canonical(&value, &mut summary.key);
+            summary.key.push(1);
         }
-        key_bytes(&values, &mut summary.key);
     }
     probe(operator, record, pass)?;
     if let Some(window) = &operator.window {

@@ -1,7 +1,7 @@
 //! What a running query asks of the appliance, from its worker thread.
 
 use super::{QueryControl, Snapshot, Task};
-use crate::log::{Batch, Cursor, UpTo};
+use crate::log::{Batch, Chunk, Cursor, UpTo};
 use crate::model::event::QueryOutput;
 use crate::model::name::TopicName;
 use crate::model::record::{Body, Offset, Record, TimeNs};
@@ -242,25 +242,8 @@ impl Records for LogRecords {
         &mut self,
         visit: &mut dyn FnMut(Offset, &Record<'_>) -> ControlFlow<()>,
     ) -> Result<bool, Fault> {
+        let Some(chunk) = self.chunk()? else { return Ok(false) };
         let Some(cursor) = &mut self.cursor else { return Ok(false) };
-        let mut waited = 0;
-        let chunk = loop {
-            if cursor.next_offset() >= self.head {
-                return Ok(false);
-            }
-            if let Some(chunk) = cursor.next_batch(CHUNK_BYTES, UpTo::Offset(self.head)) {
-                break chunk;
-            }
-            // Appended, and not written yet.
-            waited += 1;
-            if waited > 5_000 {
-                return Err(Fault::new("the log cannot be read to its end"));
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        };
-        if let Some(damage) = chunk.damage() {
-            tracing::error!(%damage, "damaged records were passed over");
-        }
         for (offset, record) in chunk.iter() {
             if visit(offset, &record).is_break() {
                 cursor.rewind(offset + 1);
@@ -268,6 +251,41 @@ impl Records for LogRecords {
             }
         }
         Ok(cursor.next_offset() < self.head)
+    }
+
+    fn next_slice(
+        &mut self,
+        visit: &mut dyn FnMut(&[(Offset, Record<'_>)]),
+    ) -> Result<bool, Fault> {
+        let Some(chunk) = self.chunk()? else { return Ok(false) };
+        let list: Vec<(Offset, Record<'_>)> = chunk.iter().collect();
+        visit(&list);
+        Ok(self.cursor.as_ref().is_some_and(|cursor| cursor.next_offset() < self.head))
+    }
+}
+
+impl LogRecords {
+    /// The next records of the log; none at the end of the snapshot.
+    fn chunk(&mut self) -> Result<Option<Chunk>, Fault> {
+        let Some(cursor) = &mut self.cursor else { return Ok(None) };
+        let mut waited = 0;
+        loop {
+            if cursor.next_offset() >= self.head {
+                return Ok(None);
+            }
+            if let Some(chunk) = cursor.next_batch(CHUNK_BYTES, UpTo::Offset(self.head)) {
+                if let Some(damage) = chunk.damage() {
+                    tracing::error!(%damage, "damaged records were passed over");
+                }
+                return Ok(Some(chunk));
+            }
+            // Appended, and not written yet.
+            waited += 1;
+            if waited > 5_000 {
+                return Err(Fault::new("the log cannot be read to its end"));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
