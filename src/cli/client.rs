@@ -34,22 +34,41 @@ pub struct Target {
     pub token: Option<String>,
 }
 
+/// A front-end that a client reaches: its key under `[listen]`, its address by default, and where a
+/// configuration puts it.
+type Front = (&'static str, &'static str, fn(&Config) -> Option<SocketAddr>);
+
 impl Target {
-    /// What the flags say; `token` is that of the environment.
+    /// What the flags say of JSON streams; `token` is that of the environment.
     ///
     /// # Errors
     /// The configuration file is wrong, or turns the front-end off.
     pub fn new(reach: Reach, token: Option<String>) -> Result<Self, String> {
+        let default = table::SERVER.default.unwrap_or_default();
+        Self::of(reach, token, ("jsonjet", default, |config| config.listen.jsonjet))
+    }
+
+    /// What the flags say of RAW.
+    ///
+    /// # Errors
+    /// As [`Target::new`].
+    pub fn raw(reach: Reach, token: Option<String>) -> Result<Self, String> {
+        Self::of(reach, token, ("raw", "127.0.0.1:54321", |config| config.listen.raw))
+    }
+
+    fn of(reach: Reach, token: Option<String>, front: Front) -> Result<Self, String> {
+        let (name, default, address) = front;
         let server = match (reach.server, &reach.config) {
             (Some(server), _) => server,
-            (None, None) => table::SERVER.default.unwrap_or_default().to_owned(),
+            (None, None) => default.to_owned(),
             (None, Some(path)) => {
                 let config = crate::config::load(Some(path))
                     .map_err(|problems| format!("{}: {}", path.display(), problems[0]))?;
-                of_config(&config)
+                address(&config)
+                    .map(reachable)
                     .ok_or_else(|| {
                         let path = path.display();
-                        format!("{path}: listen.jsonjet is \"off\"; give it an address")
+                        format!("{path}: listen.{name} is \"off\"; give it an address")
                     })?
                     .to_string()
             }
@@ -85,6 +104,14 @@ impl Client {
     /// # Errors
     /// The server cannot be reached, speaks something else, or wants a token.
     pub fn connect(target: &Target) -> Result<Self, String> {
+        Self::connect_to(target, "/ws")
+    }
+
+    /// As [`Client::connect`], to another path.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn connect_to(target: &Target, path: &str) -> Result<Self, String> {
         let server = target.server.clone();
         let stream = open(&server).map_err(|error| {
             let why = reason(&error);
@@ -92,7 +119,7 @@ impl Client {
                 "cannot reach {server}: {why}; is `weir serve` running? --server sets the address"
             )
         })?;
-        let uri = format!("ws://{server}/ws").parse().map_err(|_| {
+        let uri = format!("ws://{server}{path}").parse().map_err(|_| {
             format!("{server} is not an address; --server takes HOST:PORT, such as 127.0.0.1:3333")
         })?;
         let mut request = ClientRequestBuilder::new(uri);
@@ -140,6 +167,38 @@ impl Client {
                 },
             }
         }
+    }
+
+    /// Sends a request and gives its answer as it came, errors too; waits as long as it takes.
+    ///
+    /// # Errors
+    /// What became of the connection.
+    pub fn ask_text(&mut self, request: String) -> Result<String, String> {
+        self.send(request)?;
+        self.wait_for_ever();
+        loop {
+            let frame = self.receive()?;
+            let is = |kind: &str| frame.starts_with(&format!("{{\"type\":\"{kind}\""));
+            if !is("connected") && !is("data") {
+                return Ok(frame.as_str().to_owned());
+            }
+        }
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// What became of the connection.
+    pub fn send(&mut self, request: String) -> Result<(), String> {
+        self.socket.send(Message::text(request)).map_err(|error| self.broken(&error))
+    }
+
+    /// The next message of any kind.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub fn next(&mut self) -> Result<Message, String> {
+        self.socket.read().map_err(|error| self.broken(&error))
     }
 
     /// Runs a statement.

@@ -12,6 +12,7 @@ pub mod logs;
 pub mod manual;
 pub mod parse;
 pub mod password;
+pub mod query;
 pub mod stream;
 pub mod table;
 
@@ -74,6 +75,11 @@ fn run(action: Action, entry: &Entry) -> ExitCode {
             stream::subscribe(&target, &topic, from, frames, &mut io::stdout().lock())
                 .map(|()| String::new())
         }),
+        Action::Query { dialect, text, lines, reach } => target_of(reach, &dialect)
+            .and_then(|target| {
+                query::run(&target, &dialect, &text, lines, &mut io::stdout().lock())
+            })
+            .map(|()| String::new()),
         Action::Topics { reach } => target(reach).and_then(|target| stream::topics(&target)),
         Action::HashPassword => password::run().map(|phc| phc + "\n"),
         Action::Completions { shell } => Ok(completions::script(&shell).unwrap_or_default()),
@@ -100,6 +106,15 @@ fn publish(reach: Reach, topic: &str, json: Option<&str>, create: bool) -> Resul
 
 fn target(reach: Reach) -> Result<client::Target, String> {
     client::Target::new(reach, std::env::var("WEIR_TOKEN").ok())
+}
+
+fn target_of(reach: Reach, dialect: &str) -> Result<client::Target, String> {
+    let token = std::env::var("WEIR_TOKEN").ok();
+    if dialect == "rql" {
+        client::Target::raw(reach, token)
+    } else {
+        client::Target::new(reach, token)
+    }
 }
 
 fn wrong(lines: &str) -> ExitCode {

@@ -40,6 +40,7 @@ pub enum Action {
     Check { config: Option<PathBuf>, defaults: bool },
     Publish { topic: String, json: Option<String>, create: bool, reach: Reach },
     Subscribe { topic: String, from: From, frames: bool, reach: Reach },
+    Query { dialect: String, text: String, lines: bool, reach: Reach },
     Topics { reach: Reach },
     Inspect { directory: PathBuf, verify: bool },
     HashPassword,
@@ -145,6 +146,12 @@ fn action(found: &Found<'_>) -> Result<Action, clap::Error> {
             frames: flag(&table::JSON),
             reach: found.reach(),
         },
+        "query" => Action::Query {
+            dialect: found.text(table::DIALECT.name).unwrap_or_else(|| "jet".to_owned()),
+            text: found.text("TEXT").unwrap_or_default(),
+            lines: flag(&table::LINES),
+            reach: found.reach(),
+        },
         "topics" => Action::Topics { reach: found.reach() },
         "inspect" => Action::Inspect {
             directory: found.path("DIR").unwrap_or_default(),
@@ -213,6 +220,15 @@ mod tests {
             ("weir sub a --from earliest", subscribe(From::Earliest, false, reach())),
             ("weir sub a --from 17 --json", subscribe(From::Offset(17), true, reach())),
             ("weir sub a -s box:1 -t t -c f", subscribe(From::Latest, false, full)),
+            (
+                "weir query -d rql x",
+                Action::Query {
+                    dialect: "rql".into(),
+                    text: "x".into(),
+                    lines: false,
+                    reach: reach(),
+                },
+            ),
             ("weir topics", Action::Topics { reach: reach() }),
             ("weir inspect d --verify", Action::Inspect { directory: "d".into(), verify: true }),
             ("weir hash-password", Action::HashPassword),

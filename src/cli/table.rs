@@ -115,6 +115,23 @@ pub const CREATE: Flag = switch("create", "Create the stream if it does not exis
 /// `--json`
 pub const JSON: Flag =
     switch("json", "Print whole data frames, one a line, instead of the records alone");
+/// `--json` of a query.
+pub const LINES: Flag = switch("json", "Print JSON lines also on a terminal");
+/// `--dialect`
+pub const DIALECT: Flag = Flag {
+    name: "dialect",
+    short: Some('d'),
+    value: Some("NAME"),
+    default: Some("jet"),
+    offer: Offer::Words(super::query::DIALECTS),
+    help: "The language of the query: jet, or rql for the front-end `raw`",
+};
+/// `--server` of a query.
+pub const QUERY_SERVER: Flag = Flag {
+    default: None,
+    help: "The server's address: 127.0.0.1:3333 if not given, for rql 127.0.0.1:54321",
+    ..SERVER
+};
 /// `--verify`
 pub const VERIFY: Flag = switch("verify", "Read every record and check its checksum");
 /// `--from`
@@ -178,6 +195,19 @@ pub const COMMANDS: &[Command] = &[
         details: "One record a line, until SIGINT or until nobody reads its output any more.",
         positionals: &[TOPIC],
         flags: &[&FROM, &JSON, &SERVER, &TOKEN, &CLIENT_CONFIG],
+    },
+    Command {
+        name: "query",
+        about: "Run a query",
+        details: "In JET, a pipeline over what a stream keeps, or any statement; in RQL, one query \
+                  over topics and files. Prints a table on a terminal, JSON lines else.",
+        positionals: &[Positional {
+            name: "TEXT",
+            required: true,
+            offer: Offer::Nothing,
+            help: "The query, quoted for the shell, such as 'sensor_data | where temp > 20'",
+        }],
+        flags: &[&DIALECT, &LINES, &QUERY_SERVER, &TOKEN, &CLIENT_CONFIG],
     },
     Command {
         name: "topics",

@@ -155,7 +155,8 @@ impl Shard {
                 break;
             }
             let disk = &self.core.owner.disk;
-            let more = disk.has_done() || self.core.owner.has_work();
+            let defining = self.topics.as_ref().is_some_and(Topics::has_work);
+            let more = disk.has_done() || self.core.owner.has_work() || defining;
             if busy || more {
                 quiet_since = clock::monotonic_ns();
             }

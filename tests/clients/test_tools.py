@@ -67,3 +67,16 @@ def curl_with_users():
         eq(curl(server, "jsonjet", "/api/streams", "--oauth2-bearer", "t")[0], 200)
         eq(curl(server, "jsonjet", "/api/streams?token=t")[0], 200)
         eq(curl(server, "jsonjet", "/api/insert", "-u", "u:pw", "-d", '{"target":"x","data":1}')[0], 403)
+
+
+@test
+def query_prints_rows_of_both_languages():
+    with Server() as server:
+        server.execute("create stream s")
+        server.execute("insert into s [{id: 1, v: 1.50}, {id: 2}]")
+        jet = server.weir("query", "s | where id > 0 | select { id, v }")
+        eq((jet.returncode, jet.stdout), (0, '{"id":1,"v":1.50}\n{"id":2}\n'))
+        rql = server.weir("query", "SELECT id FROM s WHERE v IS NULL", "--dialect", "rql")
+        eq((rql.returncode, rql.stdout), (0, "2\n"))
+        wrong = server.weir("query", "SELECT o.nope FROM s o", "--dialect", "rql")
+        eq((wrong.returncode, wrong.stderr), (1, "weir: nope is not declared at line 1, column 10\n"))

@@ -152,7 +152,7 @@ impl Flows {
     fn is_settled(&self, taken: &Taken) -> bool {
         taken.issued.iter().all(|(topic, flow, issued)| {
             let found = self.by_topic.get(topic);
-            let found = found.and_then(|r| r.list.iter().find(|running| running.flow.id == *flow));
+            let found = found.and_then(|readers| readers.list.get(readers.place(*flow)?));
             found.is_none_or(|r| r.settled.iter().zip(issued).all(|(done, sent)| done >= sent))
         })
     }

@@ -106,7 +106,16 @@ impl Flows {
     }
 
     fn find(&mut self, topic: TopicId, flow: FlowId) -> Option<&mut Running> {
-        self.by_topic.get_mut(&topic)?.list.iter_mut().find(|running| running.flow.id == flow)
+        let readers = self.by_topic.get_mut(&topic)?;
+        let index = readers.place(flow)?;
+        readers.list.get_mut(index)
+    }
+}
+
+impl Readers {
+    /// Where a flow stands in the list, which ascends by their numbers.
+    fn place(&self, flow: FlowId) -> Option<usize> {
+        self.list.binary_search_by_key(&flow, |running| running.flow.id).ok()
     }
 }
 
@@ -261,8 +270,8 @@ impl Shard {
     /// A flow has ended: it emits once more.
     pub(in crate::shard) fn end_flow(&mut self, flow: &Flow) {
         let Some(readers) = self.flows.by_topic.get_mut(&flow.source) else { return };
-        let Some(index) = readers.list.iter().position(|r| r.flow.id == flow.id) else { return };
-        let mut running = readers.list.swap_remove(index);
+        let Some(index) = readers.place(flow.id) else { return };
+        let mut running = readers.list.remove(index);
         readers.selector.rebuild_later();
         readers.timed -= usize::from(running.runner.pipeline().has_timers());
         running.position = running.position.max(readers.head);

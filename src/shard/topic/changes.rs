@@ -61,6 +61,8 @@ pub struct Topics {
     next_round: u64,
     /// Names that pending changes make or delete: requests for them wait.
     busy: Vec<TopicName>,
+    /// Entries were appended that no turn has given to the disk.
+    unsealed: bool,
     /// Definitions on their way.
     defining: usize,
     waiting: VecDeque<Mail>,
@@ -111,6 +113,7 @@ impl Topics {
             spreading: AHashMap::new(),
             next_round: 0,
             busy: Vec::new(),
+            unsealed: false,
             defining: 0,
             waiting: VecDeque::new(),
             events: Vec::new(),
@@ -122,6 +125,7 @@ impl Topics {
 
     /// Notes that client ids up to this one may be given out.
     pub fn reserve_clients(&mut self, core: &Core, up_to: u64) {
+        self.unsealed = true;
         let put = self.log.put(core.now, COUNTER_FAMILY, CLIENTS_KEY, &up_to.to_le_bytes());
         if put.is_ok() {
             core.process.clients_reserved.store(up_to, std::sync::atomic::Ordering::Relaxed);
@@ -193,6 +197,7 @@ impl Topics {
         }
         let value = encode(&wanted);
         let key = wanted.name.full().as_bytes().to_vec();
+        self.unsealed = true;
         match self.log.put(core.now, TOPIC_FAMILY, &key, &value) {
             Ok(durable_at) => {
                 self.next_id += 1;
@@ -213,6 +218,7 @@ impl Topics {
         };
         // The number is not given out again, even if this topic was the newest.
         let next = u64::from(self.next_id).to_le_bytes();
+        self.unsealed = true;
         let noted = self.log.put(core.now, COUNTER_FAMILY, NEXT_TOPIC_KEY, &next);
         let deleted = self.log.delete(core.now, TOPIC_FAMILY, name.full().as_bytes());
         match noted.and(deleted) {
@@ -233,6 +239,7 @@ impl Topics {
 
     /// Ends the turn: what was changed goes to the disk.
     pub fn seal(&mut self, core: &mut Core) {
+        self.unsealed = false;
         self.log.seal_turn(&mut core.owner.disk, core.now, &mut self.events);
         self.on_events(core);
     }
@@ -291,6 +298,7 @@ impl Topics {
         key: &[u8],
         value: &[u8],
     ) -> Result<Offset, Refusal> {
+        self.unsealed = true;
         self.log.put(core.now, family, key, value).map_err(crate::shard::topic::owner::refusal)
     }
 
@@ -311,6 +319,7 @@ impl Topics {
         family: u8,
         key: &[u8],
     ) -> Result<Option<Offset>, Refusal> {
+        self.unsealed = true;
         self.log.delete(core.now, family, key).map_err(crate::shard::topic::owner::refusal)
     }
 
@@ -351,6 +360,12 @@ impl Topics {
             core.reply(origin, reply);
             self.release(core, name.as_ref());
         }
+    }
+
+    /// Whether a turn has something to give to the disk.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.unsealed
     }
 
     /// Whether everything asked for is durable.
