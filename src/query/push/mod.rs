@@ -62,6 +62,8 @@ pub struct Runner {
     pipeline: Arc<Pipeline>,
     states: Vec<State>,
     counters: Counters,
+    /// It has windows or beats of time.
+    timers: bool,
 }
 
 /// What is handed down the stages.
@@ -89,7 +91,8 @@ impl Runner {
     #[must_use]
     pub fn new(pipeline: Arc<Pipeline>) -> Self {
         let states = pipeline.stages.iter().map(|stage| State::new(&stage.operator)).collect();
-        Self { pipeline, states, counters: Counters::default() }
+        let timers = pipeline.has_timers();
+        Self { pipeline, states, counters: Counters::default(), timers }
     }
 
     /// Its pipeline.
@@ -132,9 +135,8 @@ impl Runner {
         world: &World<'r>,
         sink: &mut dyn Sink,
     ) {
-        let pipeline = Arc::clone(&self.pipeline);
-        let timers = pipeline.has_timers();
-        let Self { states, counters, .. } = self;
+        let Self { pipeline, states, counters, timers } = self;
+        let (pipeline, timers): (&Pipeline, bool) = (pipeline, *timers);
         let mut pass = Pass {
             world,
             sink,

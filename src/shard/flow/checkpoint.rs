@@ -220,6 +220,8 @@ fn write_flow(running: &Running, head: Offset, stamp: u64, out: &mut Vec<u8>) {
         out.extend_from_slice(&topic.shared.records().to_le_bytes());
     }
     running.runner.save(&mut state);
+    let approximate = running.runner.is_approximate();
+    running.flow.shared.approximate.store(approximate, std::sync::atomic::Ordering::Relaxed);
     encode_bytes(&state, out);
 }
 

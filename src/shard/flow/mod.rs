@@ -126,7 +126,6 @@ impl Running {
         let errors = counters.errors + self.troubles.refused();
         shared.errors.store(errors, Ordering::Relaxed);
         shared.late.store(counters.late, Ordering::Relaxed);
-        shared.approximate.store(self.runner.is_approximate(), Ordering::Relaxed);
     }
 
     fn under_way(&self) -> u64 {
@@ -153,6 +152,8 @@ impl Running {
             }
             Work::Tick => self.runner.tick(now_ms, &world, &mut outputs),
             Work::Flush => {
+                let approximate = self.runner.is_approximate();
+                self.flow.shared.approximate.store(approximate, Ordering::Relaxed);
                 outputs.underived();
                 self.runner.flush(&world, &mut outputs);
             }
@@ -304,14 +305,24 @@ impl Shard {
         let seen = *head;
         *head = batch.first() + batch.len() as u64;
         if !behind && selector.is_worth_it(flows) {
+            // Flow after flow: the states of thousands do not fit into a cache, so each is fetched
+            // once for a batch.
+            let mut hits: Vec<(usize, (Offset, Record<'_>))> = Vec::new();
             for (offset, record) in &list {
-                for index in selector.select(&of_record(record), &lookups) {
-                    let Some(running) = flows.get_mut(index) else { continue };
-                    running.position = running.position.max(seen);
-                    let one = [(*offset, *record)];
-                    let outputs = running.run(&lookups, now_ms, Work::Records(&one));
-                    self.send_outputs(running, outputs);
-                }
+                let found = selector.select(&of_record(record), &lookups);
+                hits.extend(found.into_iter().map(|index| (index, (*offset, *record))));
+            }
+            hits.sort_by_key(|(index, _)| *index);
+            let mut own: Vec<(Offset, Record<'_>)> = Vec::new();
+            for run in hits.chunk_by(|a, b| a.0 == b.0) {
+                let Some(running) = run.first().and_then(|(index, _)| flows.get_mut(*index)) else {
+                    continue;
+                };
+                own.clear();
+                own.extend(run.iter().map(|(_, one)| *one));
+                running.position = running.position.max(seen);
+                let outputs = running.run(&lookups, now_ms, Work::Records(&own));
+                self.send_outputs(running, outputs);
             }
         } else {
             for running in flows.iter_mut().filter(|running| running.cursor.is_none()) {
