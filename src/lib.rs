@@ -38,18 +38,31 @@
 //! bounded queue between shards; *palette*: what a turn has encoded; *outbox*: bounded output of a
 //! connection.
 //!
+//! # Queries
+//!
+//! A language turns text into one form ([`query`]): expressions are flat programs, a JET query is a
+//! pipeline of operators, an RQL query a plan over typed values. *Live*: a flow runs on the shard
+//! that owns the topic it reads, in the turn in which records are matched; what it inserts is
+//! matched in the same turn or mailed to the owner of its target ([`shard::flow`]). *Once*: a job
+//! runs on a worker thread over snapshots of the mapped logs, and its rows come back as events, as
+//! far as the client reads ([`shard::query`]).
+//!
 //! # Order and visibility
 //!
 //! Replies of a connection come in the order of its requests: each command takes a place, and a
 //! reply that comes early waits in it ([`shard::link`]). Mails from one shard to another keep their
 //! order, so a subscription begins exactly where its owner heard of it. A change of the catalog is
 //! durable, then heard by every shard, then answered: who asks after the answer finds it so
-//! ([`shard::topic`]).
+//! ([`shard::topic`]). Mails of a shard leave in one order for all destinations, and a query first
+//! goes once around the shards for each flow that a record may pass: so it sees what was
+//! acknowledged, and what flows made of it.
 //!
 //! # Where things go
 //!
 //! A sixth protocol is a folder under [`proto`], a row of `PROTOCOLS` and a variant of
-//! `AnySession`. A statement of a language goes under [`query::dialect`]. A setting is a row of
+//! `AnySession`. A language is a folder under [`query::dialect`]; a function of JET a row of
+//! [`query::loose::FUNCTIONS`], an operator of pipelines a variant in [`query::pipeline`] and an arm
+//! in [`query::push`]. A setting is a row of
 //! `config::keys`; a flag a row of `cli::table`; a metric a row of `metrics::page`. A bound goes
 //! into [`limits`].
 //!

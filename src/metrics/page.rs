@@ -57,6 +57,35 @@ const SHARD_ROWS: &[Row<Shard>] = &[
     ("weir_mesh_messages_refused", "User messages not stored.", Kind::Counter, |s| &s.mesh_refused),
 ];
 
+/// Names and helps of what is counted for each flow.
+const FLOW_ROWS: [(&str, &str); 3] = [
+    ("weir_flow_records_out", "Rows that came out of a flow."),
+    ("weir_flow_errors", "Records that failed in a flow, and outputs that were refused."),
+    ("weir_flow_late", "Records that came after their window had closed."),
+];
+
+/// The page with what is counted for each flow: its label and the numbers of [`FLOW_ROWS`].
+#[must_use]
+pub fn with_flows(mut page: String, flows: &[(String, [u64; 3])]) -> String {
+    if flows.is_empty() {
+        return page;
+    }
+    let end = page.rfind(END).unwrap_or(page.len());
+    page.truncate(end);
+    for (index, (name, help)) in FLOW_ROWS.iter().enumerate() {
+        head(&mut page, name, help, &Kind::Counter);
+        for (label, counts) in flows {
+            let label = label.replace('\\', "\\\\").replace('"', "\\\"");
+            let _ = writeln!(page, "{name}_total{{flow=\"{label}\"}} {}", counts[index]);
+        }
+    }
+    page.push_str(END);
+    page
+}
+
+/// The last line of a page.
+const END: &str = "# EOF\n";
+
 /// The whole page.
 #[must_use]
 pub fn render<'a>(

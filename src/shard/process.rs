@@ -4,6 +4,7 @@ use crate::broker::clients::next_client_id;
 use crate::config::{Access, Config};
 use crate::metrics;
 use crate::model::command::ClientId;
+use crate::model::flow::{Flow, FlowShared};
 use crate::model::topic::{LOG_TOPIC, Topic, TopicId};
 use crate::shard::mail::Mailbox;
 use crate::shard::query::ObservedFields;
@@ -14,6 +15,8 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+/// Flows that the metrics page counts one by one: the oldest.
+const FLOW_LABELS_MAX: usize = 100;
 /// Descriptors kept back for logs, at most.
 const RESERVED_FILES_MAX: u64 = 1024;
 
@@ -216,6 +219,19 @@ impl Process {
     pub fn metrics_page(&self) -> String {
         let raw = metrics::FRONT_LABELS.iter().position(|label| *label == "raw").unwrap_or(0);
         let queries = self.workers.running(raw as u8);
-        metrics::page::render(self.metrics.iter(), self.is_ready(), queries)
+        let page = metrics::page::render(self.metrics.iter(), self.is_ready(), queries);
+        let directory = self.directory();
+        let flows: Vec<_> = directory.flows().take(FLOW_LABELS_MAX).map(Arc::clone).collect();
+        drop(directory);
+        let label = |flow: &Flow| match &flow.spec.name {
+            Some(name) => name.to_string(),
+            None => format!("query {}", flow.id),
+        };
+        let row = |flow: &Arc<Flow>| {
+            let shared = &flow.shared;
+            let counts = [&shared.records_out, &shared.errors, &shared.late].map(FlowShared::read);
+            (label(flow), counts)
+        };
+        metrics::page::with_flows(page, &flows.iter().map(row).collect::<Vec<_>>())
     }
 }

@@ -2,6 +2,7 @@
 //! it before anybody is told that it was made.
 
 use crate::broker::catalog::Change;
+use crate::model::flow::{Flow, FlowId};
 use crate::model::name::TopicName;
 use crate::model::topic::{Topic, TopicId};
 use crate::query::program::Lookups;
@@ -17,6 +18,7 @@ pub struct Directory {
     /// Topics of each database.
     databases: BTreeMap<String, usize>,
     lookups: Arc<Lookups>,
+    flows: BTreeMap<FlowId, Arc<Flow>>,
 }
 
 impl Directory {
@@ -30,6 +32,11 @@ impl Directory {
     #[must_use]
     pub fn has_database(&self, database: &str) -> bool {
         self.databases.contains_key(database)
+    }
+
+    /// Flows and continuous queries, the oldest first.
+    pub fn flows(&self) -> impl Iterator<Item = &Arc<Flow>> {
+        self.flows.values()
     }
 
     /// Named constants.
@@ -59,7 +66,12 @@ impl Directory {
                 }
             }
             Change::Lookup(..) => self.lookups = Arc::clone(lookups),
-            Change::FlowCreated(_) | Change::FlowEnded(_) => {}
+            Change::FlowCreated(flow) => {
+                self.flows.insert(flow.id, Arc::clone(flow));
+            }
+            Change::FlowEnded(id) => {
+                self.flows.remove(id);
+            }
         }
     }
 }
