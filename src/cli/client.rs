@@ -197,7 +197,7 @@ impl Client {
     ///
     /// # Errors
     /// The connection broke.
-    pub fn next(&mut self) -> Result<Message, String> {
+    pub fn read(&mut self) -> Result<Message, String> {
         self.socket.read().map_err(|error| self.broken(&error))
     }
 

@@ -92,7 +92,7 @@ fn rql(target: &Target, text: &str, printer: &mut Printer<'_, impl Write>) -> Re
     let mut rest: Vec<u8> = Vec::new();
     let mut failed = None;
     loop {
-        match client.next()? {
+        match client.read()? {
             Message::Binary(bytes) => {
                 rest.extend_from_slice(&bytes);
                 let end = memchr::memrchr(b'\n', &rest).map_or(0, |at| at + 1);

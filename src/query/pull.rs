@@ -27,6 +27,9 @@ pub enum Stopped {
     TimedOut,
 }
 
+/// A record and its offset.
+pub type Numbered<'r> = (Offset, Record<'r>);
+
 /// The retained records of a topic as of one moment, oldest first.
 pub trait Records {
     /// Visits the next records; `false` when there are no more. The visitor may break off: what it
@@ -43,10 +46,7 @@ pub trait Records {
     ///
     /// # Errors
     /// As [`Records::next_chunk`].
-    fn next_slice(
-        &mut self,
-        visit: &mut dyn FnMut(&[(Offset, Record<'_>)]),
-    ) -> Result<bool, Fault> {
+    fn next_slice(&mut self, visit: &mut dyn FnMut(&[Numbered<'_>])) -> Result<bool, Fault> {
         self.next_chunk(&mut |offset, record| {
             visit(&[(offset, *record)]);
             ControlFlow::Continue(())

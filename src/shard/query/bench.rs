@@ -8,7 +8,7 @@ use crate::model::record::{Body, Offset, Record, TimeNs};
 use crate::model::topic::{LOG_TOPIC, Topic, TopicId};
 use crate::model::value::{Value, members, of_record, unescape_text};
 use crate::query::program::{Fault, Lookups};
-use crate::query::pull::{Bench, Records, Stopped};
+use crate::query::pull::{Bench, Numbered, Records, Stopped};
 use crate::shard::mail::{Mail, Origin};
 use crate::shard::process::Process;
 use crate::sys::clock;
@@ -253,10 +253,7 @@ impl Records for LogRecords {
         Ok(cursor.next_offset() < self.head)
     }
 
-    fn next_slice(
-        &mut self,
-        visit: &mut dyn FnMut(&[(Offset, Record<'_>)]),
-    ) -> Result<bool, Fault> {
+    fn next_slice(&mut self, visit: &mut dyn FnMut(&[Numbered<'_>])) -> Result<bool, Fault> {
         let Some(chunk) = self.chunk()? else { return Ok(false) };
         let list: Vec<(Offset, Record<'_>)> = chunk.iter().collect();
         visit(&list);
