@@ -17,6 +17,11 @@ pub const STAGES_MAX: usize = 256;
 pub const GROUPS_MAX: usize = 10_000;
 /// Values that `distinct` remembers.
 pub const DISTINCT_MAX: usize = 10_000;
+/// Bytes that one pipeline keeps of the values it has taken: rows to sort, collected lists, order
+/// statistics, sliding windows.
+pub const KEPT_BYTES_MAX: usize = 256 << 20;
+/// What a record is told that would exceed it.
+pub const MEMORY_LIMIT: &str = "memory limit passed";
 /// Windows that a record may fall into, and records of a sliding window.
 pub const OVERLAP_MAX: f64 = 10_000.0;
 

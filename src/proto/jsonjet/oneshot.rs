@@ -3,7 +3,7 @@
 
 use crate::model::topic::Topic;
 use crate::model::value::{Style, Value, of_record, write_value};
-use crate::query::pipeline::{Operator, Pipeline, Stage};
+use crate::query::pipeline::{MEMORY_LIMIT, Operator, Pipeline, Stage};
 use crate::query::program::{Fault, World};
 use crate::query::pull::{Bench, Job, Output, Stopped};
 use crate::query::push::{Runner, Sink};
@@ -79,7 +79,7 @@ impl Sink for Rows {
 
     fn trouble(&mut self, code: &'static str, why: &str) {
         // A record that cannot be computed is left out; a limit ends the query.
-        if code != "RUNTIME_ERROR" {
+        if code != "RUNTIME_ERROR" || why == MEMORY_LIMIT {
             self.trouble.get_or_insert_with(|| why.to_owned());
             self.full.set(true);
         }

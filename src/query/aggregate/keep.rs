@@ -38,6 +38,10 @@ impl Sample {
         self.skip > 0
     }
 
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.kept.len() * size_of::<f64>()
+    }
+
     pub(super) fn percentile(&self, p: f64) -> Option<f64> {
         let mut sorted = self.kept.clone();
         sorted.sort_unstable_by(f64::total_cmp);
@@ -93,6 +97,10 @@ impl Distinct {
                 self.register(print);
             }
         }
+    }
+
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.exact.len() * 2 * size_of::<u64>() + self.sketch.len()
     }
 
     fn register(&mut self, print: u64) {

@@ -171,6 +171,17 @@ impl Aggregate {
 }
 
 impl Accumulator {
+    /// About how many bytes it keeps of the values it took.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        match self {
+            Accumulator::Distinct(distinct) => distinct.kept_bytes(),
+            Accumulator::Sample(sample) => sample.kept_bytes(),
+            Accumulator::List(list) => list.len() * size_of::<Value<'_>>(),
+            _ => 0,
+        }
+    }
+
     /// Whether what it gives is approximate.
     #[must_use]
     pub fn is_approximate(&self) -> bool {

@@ -14,6 +14,8 @@ pub(super) struct Group {
     pub last: Vec<Value<'static>>,
     /// The last record, if the row reads it whole.
     pub record: Value<'static>,
+    /// Bytes of it that count against the bound of the pipeline.
+    pub kept_bytes: usize,
 }
 
 /// All groups.
@@ -30,6 +32,7 @@ impl Group {
             accumulators: operator.measures.iter().map(|m| m.aggregate.start()).collect(),
             last: Vec::new(),
             record: Value::Missing,
+            kept_bytes: 0,
         }
     }
 

@@ -12,7 +12,7 @@ mod save;
 mod summarize;
 mod window;
 
-use super::pipeline::{Operator, Pipeline, Stage, load_columns};
+use super::pipeline::{KEPT_BYTES_MAX, MEMORY_LIMIT, Operator, Pipeline, Stage, load_columns};
 use super::program::{Env, Fault, Scratch, World, evaluate};
 use crate::model::value::{Text, Value, key_bytes};
 use crate::query::loose::{sort_order, truthy};
@@ -62,6 +62,7 @@ pub struct Runner {
     pipeline: Arc<Pipeline>,
     states: Vec<State>,
     counters: Counters,
+    kept_bytes: usize,
     /// It has windows or beats of time.
     timers: bool,
 }
@@ -71,6 +72,8 @@ struct Pass<'c, 'a> {
     world: &'c World<'a>,
     sink: &'c mut dyn Sink,
     counters: &'c mut Counters,
+    /// Bytes kept of values; see [`KEPT_BYTES_MAX`].
+    kept_bytes: &'c mut usize,
     stack: Scratch<'a>,
     columns: Vec<Value<'a>>,
     /// Number of the first stage of the slice under way.
@@ -92,7 +95,7 @@ impl Runner {
     pub fn new(pipeline: Arc<Pipeline>) -> Self {
         let states = pipeline.stages.iter().map(|stage| State::new(&stage.operator)).collect();
         let timers = pipeline.has_timers();
-        Self { pipeline, states, counters: Counters::default(), timers }
+        Self { pipeline, states, counters: Counters::default(), kept_bytes: 0, timers }
     }
 
     /// Its pipeline.
@@ -135,12 +138,13 @@ impl Runner {
         world: &World<'r>,
         sink: &mut dyn Sink,
     ) {
-        let Self { pipeline, states, counters, timers } = self;
+        let Self { pipeline, states, counters, kept_bytes, timers } = self;
         let (pipeline, timers): (&Pipeline, bool) = (pipeline, *timers);
         let mut pass = Pass {
             world,
             sink,
             counters,
+            kept_bytes,
             stack: Vec::new(),
             columns: Vec::new(),
             base: 0,
@@ -161,11 +165,12 @@ impl Runner {
     /// Emits what is held, operator by operator from the front, each once; the state stays.
     pub fn flush(&mut self, world: &World<'_>, sink: &mut dyn Sink) {
         let pipeline = Arc::clone(&self.pipeline);
-        let Self { states, counters, .. } = self;
+        let Self { states, counters, kept_bytes, .. } = self;
         let mut pass = Pass {
             world,
             sink,
             counters,
+            kept_bytes,
             stack: Vec::new(),
             columns: Vec::new(),
             base: 0,
@@ -180,11 +185,12 @@ impl Runner {
     /// Closes what the clock closes.
     pub fn tick(&mut self, time_ms: i64, world: &World<'_>, sink: &mut dyn Sink) {
         let pipeline = Arc::clone(&self.pipeline);
-        let Self { states, counters, .. } = self;
+        let Self { states, counters, kept_bytes, .. } = self;
         let mut pass = Pass {
             world,
             sink,
             counters,
+            kept_bytes,
             stack: Vec::new(),
             columns: Vec::new(),
             base: 0,
@@ -279,7 +285,12 @@ fn feed<'a>(
                 for (key, _) in keys {
                     values.push(evaluate(key, &env, &mut pass.stack)?.own());
                 }
-                rows.push((values, record.own()));
+                let row = record.own();
+                *pass.kept_bytes += 96 + row.heap_bytes();
+                if *pass.kept_bytes > KEPT_BYTES_MAX {
+                    return Err(Fault::new(MEMORY_LIMIT));
+                }
+                rows.push((values, row));
                 return Ok(());
             }
             (Operator::Summarize(_), _) => {

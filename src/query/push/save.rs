@@ -67,7 +67,18 @@ impl Runner {
                 _ => return None,
             }
         }
+        self.kept_bytes = self.states.iter().map(State::kept_bytes).sum();
         Some(self)
+    }
+}
+
+impl State {
+    fn kept_bytes(&self) -> usize {
+        let State::Summarize(summary) = self else { return 0 };
+        let windows = summary.windows.open.values().flat_map(|groups| &groups.list);
+        let sessions = summary.windows.sessions.iter().map(|session| &session.group);
+        let groups = summary.groups.list.iter().chain(windows).chain(sessions);
+        groups.map(|group| group.kept_bytes).sum()
     }
 }
 
@@ -191,6 +202,7 @@ impl Group {
         }
         group.last = read_values(from)?;
         group.record = decode_value(from)?;
+        group.kept_bytes = group.accumulators.iter().map(|state| state.kept_bytes()).sum();
         Some(group)
     }
 }

@@ -5,7 +5,9 @@ use super::window::Windows;
 use super::{Pass, State, pass_on};
 use crate::model::value::{Value, canonical, same};
 use crate::query::loose::{to_number, truthy};
-use crate::query::pipeline::{Emit, Operator, Stage, Summarize};
+use crate::query::pipeline::{
+    Emit, KEPT_BYTES_MAX, MEMORY_LIMIT, Operator, Stage, Summarize,
+};
 use crate::query::program::{Env, Fault, World, evaluate};
 
 /// What a `summarize` keeps.
@@ -48,7 +50,10 @@ pub(super) fn measure<'a>(
     record: &Value<'a>,
     pass: &mut Pass<'_, 'a>,
 ) -> Result<(), Fault> {
-    let Pass { columns, stack, world, .. } = pass;
+    let Pass { columns, stack, world, kept_bytes, .. } = pass;
+    if **kept_bytes > KEPT_BYTES_MAX {
+        return Err(Fault::new(MEMORY_LIMIT));
+    }
     let env = Env { record, columns, slots: &[], world };
     for (measure, state) in operator.measures.iter().zip(&mut group.accumulators) {
         if let Some(condition) = &measure.condition
@@ -59,7 +64,14 @@ pub(super) fn measure<'a>(
         match &measure.argument {
             Some(argument) => {
                 let value = evaluate(argument, &env, stack)?;
+                let before = state.kept_bytes();
                 measure.aggregate.add(state, &value);
+                let more = state.kept_bytes().saturating_sub(before);
+                if more > 0 {
+                    let more = more + value.heap_bytes();
+                    **kept_bytes += more;
+                    group.kept_bytes += more;
+                }
             }
             None => measure.aggregate.add(state, &Value::Null),
         }

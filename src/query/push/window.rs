@@ -10,7 +10,9 @@ use super::summarize::{measure, row};
 use super::{Pass, State, pass_on};
 use crate::model::value::{Text, Value};
 use crate::query::loose::to_number;
-use crate::query::pipeline::{GROUPS_MAX, Measured, Operator, Shape, Stage, Summarize, Window};
+use crate::query::pipeline::{
+    GROUPS_MAX, KEPT_BYTES_MAX, MEMORY_LIMIT, Measured, Operator, Shape, Stage, Summarize, Window,
+};
 use crate::query::program::{Env, Fault, evaluate};
 use ahash::AHashMap;
 use std::collections::{BTreeMap, VecDeque};
@@ -167,6 +169,8 @@ fn close<'a>(
         }
         if let Some((number, groups)) = windows.open.pop_first() {
             windows.groups -= groups.list.len();
+            let kept: usize = groups.list.iter().map(|group| group.kept_bytes).sum();
+            *pass.kept_bytes = pass.kept_bytes.saturating_sub(kept);
             put_out(window, stages, states, number, &groups, pass);
         }
     }
@@ -264,6 +268,7 @@ fn session<'a>(
     }
     if !found.open {
         let key = std::mem::take(&mut found.group.key);
+        *pass.kept_bytes = pass.kept_bytes.saturating_sub(found.group.kept_bytes);
         found.group = Group::new(&key, operator);
         (found.id, found.open, found.start) = (found.id + 1, true, at);
     }
@@ -291,7 +296,11 @@ fn slide<'a>(
     else {
         return Ok(());
     };
+    if *pass.kept_bytes > KEPT_BYTES_MAX {
+        return Err(Fault::new(MEMORY_LIMIT));
+    }
     let taken = take(operator, record, pass)?;
+    *pass.kept_bytes += bytes_of(&taken);
     let windows = &mut summary.windows;
     let index = match windows.index.get(summary.key.as_slice()) {
         Some(index) => *index as usize,
@@ -311,13 +320,20 @@ fn slide<'a>(
     slide.records.push_back((at, taken));
     if matches!(window.measured, Measured::Count) {
         while slide.records.len() as f64 > window.size {
-            slide.records.pop_front();
+            forget_oldest(slide, pass.kept_bytes);
         }
     } else {
         let greatest = slide.records.iter().map(|(at, _)| *at).fold(at, f64::max);
-        slide.records.retain(|(at, _)| *at > greatest - window.size);
+        let kept = &mut *pass.kept_bytes;
+        slide.records.retain(|(at, taken)| {
+            let stays = *at > greatest - window.size;
+            if !stays {
+                *kept = kept.saturating_sub(bytes_of(taken));
+            }
+            stays
+        });
         while slide.records.len() as f64 > crate::query::pipeline::OVERLAP_MAX {
-            slide.records.pop_front();
+            forget_oldest(slide, kept);
         }
     }
     let mut group = Group::new(&[], operator);
@@ -326,6 +342,18 @@ fn slide<'a>(
     let row = slide_row(window, operator, slide, at, pass);
     send(stages, states, row, pass);
     Ok(())
+}
+
+/// What the measures took of a record, in bytes.
+fn bytes_of(taken: &[Option<Value<'static>>]) -> usize {
+    let each = |value: &Option<Value<'_>>| 24 + value.as_ref().map_or(0, Value::heap_bytes);
+    32 + taken.iter().map(each).sum::<usize>()
+}
+
+fn forget_oldest(slide: &mut Slide, kept_bytes: &mut usize) {
+    if let Some((_, taken)) = slide.records.pop_front() {
+        *kept_bytes = kept_bytes.saturating_sub(bytes_of(&taken));
+    }
 }
 
 /// What the measures take of a record.
