@@ -61,8 +61,8 @@
 //!
 //! A sixth protocol is a folder under [`proto`], a row of `PROTOCOLS` and a variant of
 //! `AnySession`. A language is a folder under [`query::dialect`]; a function of JET a row of
-//! [`query::loose::FUNCTIONS`], an operator of pipelines a variant in [`query::pipeline`] and an arm
-//! in [`query::push`]. A setting is a row of
+//! [`query::loose::FUNCTIONS`], an operator of pipelines a variant in [`query::pipeline`] and an
+//! arm in [`query::push`]. A setting is a row of
 //! `config::keys`; a flag a row of `cli::table`; a metric a row of `metrics::page`. A bound goes
 //! into [`limits`].
 //!

@@ -2,8 +2,8 @@
 //!
 //! Method: one pass over the top level, which trusts the text to be JSON and steps over what it
 //! does not want: strings eight bytes at a time, nested values by counting brackets. On a text that
-//! is no JSON it finds less, and nothing worse. Cost: about 0.5 ns a byte, nothing allocated but for
-//! strings with escapes; the scanner that checks costs twice that.
+//! is no JSON it finds less, and nothing worse. Cost: about 0.5 ns a byte, nothing allocated but
+//! for strings with escapes; the scanner that checks costs twice that.
 
 use super::{Value, numeric_text, unescape_text};
 
