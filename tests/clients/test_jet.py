@@ -203,6 +203,20 @@ def queries_end_at_their_limits():
 
 
 @test
+def what_a_query_keeps_is_bounded():
+    with Server() as server:
+        good(server, "create stream s")
+        pad = "x" * 30_000
+        with Jet(server) as jet:
+            for begin in range(0, 10_000, 200):
+                jet.insert("s", [{"n": n, "pad": pad} for n in range(begin, begin + 200)])
+        for text in ("s | sort by n | select { n }", "s | summarize { all: collect(pad) } | select { n: 1 }"):
+            failed = server.execute(text)
+            eq((failed["success"], failed["message"]), (False, "Query failed: memory limit passed"))
+        eq(query(server, "s | summarize { n: count() }")["rows"], [{"n": 10_000}])
+
+
+@test
 def troubles_of_a_flow_are_counted_and_logged():
     with Server() as server:
         good(server, "create stream s", "create stream o",
