@@ -1,3 +1,4 @@
 //! One folder for each language. They never import each other.
 
 pub mod jet;
+pub mod nsdb;

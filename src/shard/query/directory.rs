@@ -26,6 +26,12 @@ impl Directory {
         self.topics.get(name).cloned()
     }
 
+    /// All topics.
+    #[must_use]
+    pub fn topics(&self) -> Vec<Arc<Topic>> {
+        self.topics.values().cloned().collect()
+    }
+
     /// Whether a topic lies in the database.
     #[must_use]
     pub fn has_database(&self, database: &str) -> bool {
@@ -59,7 +65,7 @@ impl Directory {
                 }
             }
             Change::Lookup(..) => self.lookups = Arc::clone(lookups),
-            Change::FlowCreated(_) | Change::FlowEnded(_) => {}
+            Change::FlowCreated(_) | Change::FlowEnded(_) | Change::Hidden(..) => {}
         }
     }
 }
