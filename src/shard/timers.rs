@@ -165,15 +165,7 @@ impl Shard {
                     conn.occupant.http_error(408, "request arrived too slowly");
                 let mut answer = Vec::new();
                 let headers = conn.occupant.manners().headers;
-                write_response(
-                    &mut answer,
-                    408,
-                    Some(content_type),
-                    headers,
-                    &body,
-                    false,
-                    false,
-                );
+                write_response(&mut answer, 408, Some(content_type), headers, &body, false, false);
                 self.put_raw(slot, &answer);
                 self.begin_closing(slot);
             }

@@ -29,12 +29,7 @@ pub(super) enum Lists {
 }
 
 /// Answers a request.
-pub(super) fn serve(
-    session: &mut Nsdb,
-    method: &str,
-    path: &[&str],
-    intake: &mut dyn Intake,
-) {
+pub(super) fn serve(session: &mut Nsdb, method: &str, path: &[&str], intake: &mut dyn Intake) {
     match (method, path) {
         ("DELETE", [database, namespace]) => drop_namespace(session, database, namespace, intake),
         ("DELETE", [database, namespace, metric]) => {
@@ -116,12 +111,15 @@ pub(super) fn listed(lists: &Lists, outcome: Result<Outcome, Failure>, intake: &
         (Lists::Locations(..), Err(Failure::UnknownMetric)) => locations(lists, false, intake),
         (Lists::Locations(..), Ok(_)) => locations(lists, true, intake),
         (_, Ok(Outcome::Metrics(metrics))) => {
-            let names = metrics.into_iter().filter_map(|(database, namespace, metric)| match lists {
-                Lists::Databases => Some(database),
-                Lists::Namespaces(wanted) => (*wanted == database).then_some(namespace),
-                Lists::Metrics(db, ns) => (*db == database && *ns == namespace).then_some(metric),
-                _ => None,
-            });
+            let names =
+                metrics.into_iter().filter_map(|(database, namespace, metric)| match lists {
+                    Lists::Databases => Some(database),
+                    Lists::Namespaces(wanted) => (*wanted == database).then_some(namespace),
+                    Lists::Metrics(db, ns) => {
+                        (*db == database && *ns == namespace).then_some(metric)
+                    }
+                    _ => None,
+                });
             let mut names: Vec<String> = names.collect();
             names.dedup();
             let key = match lists {
@@ -144,11 +142,8 @@ fn node(intake: &dyn Intake) -> Vec<u8> {
     let config = intake.config();
     let address = config.listen.nsdb.map(|address| address.to_string()).unwrap_or_default();
     let id = print::uuid(print::stable_hash(&format!("{}{address}", config.mesh.node)));
-    let mut out = codec::texts(&[
-        ("nodeAddress", &address),
-        ("nodeFsId", &id),
-        ("volatileNodeUuid", &id),
-    ]);
+    let mut out =
+        codec::texts(&[("nodeAddress", &address), ("nodeFsId", &id), ("volatileNodeUuid", &id)]);
     out.push(b'}');
     out
 }
@@ -167,12 +162,7 @@ fn locations(lists: &Lists, known: bool, intake: &mut dyn Intake) {
     json(intake, &body);
 }
 
-fn drop_namespace(
-    session: &mut Nsdb,
-    database: &str,
-    namespace: &str,
-    intake: &mut dyn Intake,
-) {
+fn drop_namespace(session: &mut Nsdb, database: &str, namespace: &str, intake: &mut dyn Intake) {
     let of_it = |name: &TopicName| {
         map::parts(name).is_some_and(|(db, ns, _)| db == database && ns == namespace)
     };

@@ -280,8 +280,7 @@ fn query(session: &mut Nsdb, body: &[u8], get: bool, intake: &mut dyn Intake) {
         }
         Some(Statement::Insert(insert)) => {
             let mut bit = insert.bit;
-            bit.timestamp =
-                insert.timestamp.unwrap_or_else(|| intake.now().div_euclid(1_000_000));
+            bit.timestamp = insert.timestamp.unwrap_or_else(|| intake.now().div_euclid(1_000_000));
             if let Err(Bad::Field(why) | Bad::Malformed(why)) = bit.check_names() {
                 return text(intake, 400, &why);
             }
@@ -326,12 +325,7 @@ fn validate(session: &mut Nsdb, body: &[u8], intake: &mut dyn Intake) {
 }
 
 /// The reply that a request waits for has come.
-pub(super) fn go_on(
-    session: &mut Nsdb,
-    waiting: Waiting,
-    reply: &Reply,
-    intake: &mut dyn Intake,
-) {
+pub(super) fn go_on(session: &mut Nsdb, waiting: Waiting, reply: &Reply, intake: &mut dyn Intake) {
     match waiting {
         Waiting::Create(bit) => match reply {
             Reply::Refused(refusal) => {

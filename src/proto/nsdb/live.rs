@@ -108,8 +108,7 @@ impl Live {
             Feed::Windows { windows, .. } => Some((**windows).clone()),
             _ => Temporal::new(select, self.float, time.wall),
         };
-        let (begun, shared) =
-            metric.join(id, time.wall, windows.map(|windows| (windows, head)));
+        let (begun, shared) = metric.join(id, time.wall, windows.map(|windows| (windows, head)));
         match shared {
             Some((windows, from)) => {
                 self.feed = Feed::Windows { windows: Box::new(windows), joined: time.wall };
@@ -144,7 +143,13 @@ impl Live {
     }
 
     /// Sends what is held, if it may leave.
-    fn flush(&mut self, bounds: &Bounds, time: Time, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
+    fn flush(
+        &mut self,
+        bounds: &Bounds,
+        time: Time,
+        intake: &mut dyn Intake,
+        out: &mut Outbox<'_>,
+    ) {
         if self.pacing.has_held() && self.pacing.is_free(time.now, bounds) && out.has_room() {
             self.push(time, intake, out);
         }
@@ -161,7 +166,8 @@ impl Live {
     ) {
         self.flush(bounds, time, intake, out);
         let free = self.pacing.is_free(time.now, bounds) && out.has_room();
-        let room = if free { Bounds { records: bounds.records.max(1), ..*bounds } } else { *bounds };
+        let room =
+            if free { Bounds { records: bounds.records.max(1), ..*bounds } } else { *bounds };
         let displaced = self.pacing.hold(record, &room);
         if displaced > 0 {
             intake.count(Count::NsdbDropped(displaced));

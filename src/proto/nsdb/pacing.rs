@@ -99,7 +99,10 @@ mod tests {
         assert!(pacing.is_free(1000, &bounds) && pacing.has_held());
         assert_eq!(pacing.take(1000), b"2,3");
         assert!(!pacing.has_held() && pacing.is_free(2500, &bounds));
-        assert_eq!(pacing.hold(vec![b'x'; 200], &bounds) + pacing.hold(vec![b'y'; 200], &bounds), 1);
+        assert_eq!(
+            pacing.hold(vec![b'x'; 200], &bounds) + pacing.hold(vec![b'y'; 200], &bounds),
+            1
+        );
         let none = Bounds { records: 0, ..bounds };
         assert_eq!((pacing.hold(b"z".to_vec(), &none), pacing.has_held()), (2, false));
         pacing.replace(b"");

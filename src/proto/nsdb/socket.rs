@@ -68,9 +68,7 @@ fn bounds(request: &Request<'_>, intake: &dyn Intake) -> Result<Bounds, String> 
         ))?,
     };
     let wrong = |size: i32, bound: &str, limit: i32| {
-        Err(format!(
-            "retention size of {size} cannot be used, must be {bound} or equal to {limit}"
-        ))
+        Err(format!("retention size of {size} cannot be used, must be {bound} or equal to {limit}"))
     };
     let records = match retention {
         None => usize::try_from(intake.config().nsdb.retention_size).unwrap_or(usize::MAX),
@@ -112,12 +110,7 @@ impl Nsdb {
     }
 
     /// A text message.
-    pub(super) fn register(
-        &mut self,
-        text: &[u8],
-        intake: &mut dyn Intake,
-        out: &mut Outbox<'_>,
-    ) {
+    pub(super) fn register(&mut self, text: &[u8], intake: &mut dyn Intake, out: &mut Outbox<'_>) {
         let Ok(mut ask) = Ask::read(text, Needs::Query) else { return self.invalid(intake, out) };
         let mut register = Register {
             database: std::mem::take(&mut ask.database),

@@ -3,7 +3,9 @@
 use crate::admin::Admin;
 use crate::fanout::Outbox;
 use crate::model::event::Event;
-use crate::proto::{AnySession, CloseReason, Intake, Manners, Message, PeerInfo, Session, Violation};
+use crate::proto::{
+    AnySession, CloseReason, Intake, Manners, Message, PeerInfo, Session, Violation,
+};
 
 /// See the module's page.
 #[derive(Debug)]

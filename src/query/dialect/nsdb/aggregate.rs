@@ -110,9 +110,7 @@ impl State {
             Aggregate::Sum if float || self.float => {
                 Some(Cell::Float(self.sum + self.whole as f64))
             }
-            Aggregate::Sum => {
-                Some(Cell::Int(i64::try_from(self.whole).map_err(|_| Overflow)?))
-            }
+            Aggregate::Sum => Some(Cell::Int(i64::try_from(self.whole).map_err(|_| Overflow)?)),
             Aggregate::Avg if self.count == 0 => Some(Cell::Float(0.0)),
             Aggregate::Avg => {
                 let total = self.sum + self.whole as f64;

@@ -405,7 +405,8 @@ mod tests {
         ] {
             assert_eq!(of(json).as_deref(), Some(want), "{json}");
         }
-        for json in ["{}", "[]", "1", r#"{"value":"5"}"#, r#"{"value":1e30}"#, r#"{"value":null}"#] {
+        for json in ["{}", "[]", "1", r#"{"value":"5"}"#, r#"{"value":1e30}"#, r#"{"value":null}"#]
+        {
             assert_eq!(of(json), None, "{json}");
         }
     }

@@ -2,7 +2,7 @@
 //! (nsdb, sections 1, 4.3, 5.2 and 6).
 //!
 //! Method: `lex` and `parse` make a [`Statement`]; `check` compares a SELECT with the [`Schema`] of
-//! its metric; `run` evaluates it over retained bits and `window` over arriving ones. A condition is
+//! its metric; `run` evaluates it over retained bits, `window` over arriving ones. A condition is
 //! a flat tree of tests ([`condition`]) instead of a program of the stack machine: each test looks
 //! at one field of a bit and is true or false, a missing field being false, so there are no values
 //! in between and nothing that the operators of other dialects would decide differently.

@@ -72,8 +72,7 @@ fn constant(constant: &Constant, out: &mut String) {
 /// Every joining in brackets; what nests to the right is closed at the end.
 fn print(condition: &Condition, mut at: u32, out: &mut String) {
     let mut open = 0;
-    loop {
-        let Some(node) = condition.node(at) else { break };
+    while let Some(node) = condition.node(at) {
         let (left, joined, right) = match node {
             Node::Test(field, test) => {
                 print_test(field, test, out);
@@ -128,9 +127,9 @@ fn print_test(field: &str, test: &Test, out: &mut String) {
 #[must_use]
 pub fn stable_hash(text: &str) -> u128 {
     let half = |seed: u64| {
-        let fnv = text.bytes().fold(seed, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-        });
+        let fnv = text
+            .bytes()
+            .fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3));
         let mut mixed = fnv ^ text.len() as u64;
         mixed = (mixed ^ mixed >> 33).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
         mixed = (mixed ^ mixed >> 33).wrapping_mul(0xC4CE_B9FE_1A85_EC53);

@@ -317,11 +317,8 @@ impl<'q> Run<'q> {
         if count > BUCKETS_MAX {
             return Err(Trouble::TooManyBuckets);
         }
-        let empty = if self.float || aggregate == Aggregate::Avg {
-            Cell::Float(0.0)
-        } else {
-            Cell::Int(0)
-        };
+        let empty =
+            if self.float || aggregate == Aggregate::Avg { Cell::Float(0.0) } else { Cell::Int(0) };
         let mut rows = Vec::with_capacity(count as usize);
         for number in newest - count + 1..=*newest {
             let found = match self.buckets.get(&number) {
