@@ -364,11 +364,7 @@ impl Shard {
                     tracing::error!(%name, %error, "cannot open a topic's log");
                 }
             }
-            Change::Hidden(id, ranges) if owned => {
-                if let Some(Store::Log(partition)) = self.core.owner.get(*id).map(|o| &o.store) {
-                    partition.view().hide(ranges);
-                }
-            }
+            Change::Hidden(..) => self.hide(change),
             Change::Deleted(id) => {
                 if owned {
                     let (waiting, consumers) = self.core.owner.delete(*id);
@@ -381,6 +377,15 @@ impl Shard {
                 self.end_consuming(*id);
             }
             _ => {}
+        }
+    }
+
+    /// Hides records of a topic that this shard owns.
+    pub(in crate::shard) fn hide(&self, change: &Change) {
+        if let Change::Hidden(id, ranges) = change
+            && let Some(Store::Log(partition)) = self.core.owner.get(*id).map(|o| &o.store)
+        {
+            partition.view().hide(ranges);
         }
     }
 
