@@ -1,6 +1,6 @@
 //! The NSDb front-end (nsdb). `codec` reads requests and writes answers, `map` names topics,
 //! `metric` is what all shards know of one, `job` what runs on query workers, `session` holds a
-//! connection, `socket` its registrations, `live` its queries and `pacing` their pushes; `http` and
+//! connection, `socket` its registrations, `live` its queries and their pushes; `http` and
 //! `commands` are the routes, `codes` the texts.
 
 mod codec;
@@ -11,7 +11,6 @@ mod job;
 mod live;
 mod map;
 mod metric;
-mod pacing;
 mod session;
 mod socket;
 

@@ -2,8 +2,8 @@
 
 use super::http::{self, Waiting};
 use super::job::{Failure, Outcome, Slot};
+use super::live::Bounds;
 use super::live::Live;
-use super::pacing::Bounds;
 use super::socket::Register;
 use crate::config::access::Credential;
 use crate::config::{Role, User};

@@ -3,8 +3,8 @@
 use super::codec::{self, Ask, Needs};
 use super::codes;
 use super::job::{Failure, Outcome, Query, Task, Work};
+use super::live::Bounds;
 use super::live::Live;
-use super::pacing::Bounds;
 use super::session::{Nsdb, Pending, Who};
 use crate::config::Role;
 use crate::config::access::Credential;

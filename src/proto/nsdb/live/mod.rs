@@ -5,11 +5,16 @@
 //! windows, which their clock closes; other aggregates are evaluated by a job at each tick, whose
 //! result the sockets of one query share.
 
+mod pacing;
+mod shared;
+
+pub(super) use pacing::Bounds;
+
 use super::codec;
 use super::job::{Failure, Outcome, Query, Task, Work};
 use super::metric::Metric;
-use super::pacing::{Bounds, Pacing};
 use super::session::{Nsdb, Pending};
+
 use crate::fanout::Outbox;
 use crate::model::command::{Begin, Command};
 use crate::model::event::{Records, Reply};
@@ -19,6 +24,8 @@ use crate::proto::Intake;
 use crate::proto::contract::{Count, Gauge};
 use crate::query::dialect::nsdb::Schema;
 use crate::query::dialect::nsdb::window::Temporal;
+use pacing::Pacing;
+use shared::matching;
 use std::sync::Arc;
 
 /// Milliseconds after which a job that found no worker is tried again.
@@ -158,7 +165,7 @@ impl Live {
     /// A record for this query: it leaves, or is held.
     fn offer(
         &mut self,
-        record: Vec<u8>,
+        record: Arc<[u8]>,
         bounds: &Bounds,
         time: Time,
         intake: &mut dyn Intake,
@@ -201,7 +208,7 @@ impl Live {
             }
             for mut record in records.into_iter().filter(|_| !quiet) {
                 record.extend_from_slice(b",\"uniqueValues\":[]}");
-                self.offer(record, bounds, time, intake, out);
+                self.offer(record.into(), bounds, time, intake, out);
             }
         }
     }
@@ -320,30 +327,29 @@ impl Nsdb {
         };
         let Some(live) = self.queries.get_mut(&number) else { return };
         let Some(metric) = live.metric.clone() else { return };
-        let time = Time::of(intake);
         let query = Arc::clone(&live.query);
-        for (offset, record) in records.list {
-            let at = record.time.div_euclid(1_000_000);
-            live.seen = *offset;
-            live.close_windows(at, &bounds, time, intake, out);
-            let bit = metric.read(&mut live.schema, *offset, record);
-            let Some(bit) = bit.filter(|bit| query.select.condition.holds(bit, at)) else {
-                continue;
-            };
-            if let Feed::Windows { windows, .. } = &mut live.feed {
-                windows.add(&bit);
-                continue;
-            }
-            let mut json = Vec::with_capacity(128);
-            bit.write_open(|_| true, false, &mut json);
-            json.extend_from_slice(b",\"uniqueValues\":[]}");
-            live.offer(json, &bounds, time, intake, out);
-        }
-        live.seen = records.list.last().map_or(live.seen, |(last, _)| last + 1);
+        let memo = &mut out.palette.memo;
+        let (batch, hits) = matching(&query, &metric, &mut live.schema, records, memo);
         let skipped = metric.take_skipped();
         if skipped > 0 {
             intake.count(Count::NsdbSkipped(skipped));
         }
+        if hits.is_empty() {
+            // Most queries want nothing of most batches.
+            live.seen = records.list.last().map_or(live.seen, |(last, _)| last + 1);
+            return;
+        }
+        let time = Time::of(intake);
+        for number in hits.iter() {
+            let Some(read) = batch.get(*number as usize) else { continue };
+            live.seen = read.offset;
+            live.close_windows(read.at, &bounds, time, intake, out);
+            match &mut live.feed {
+                Feed::Windows { windows, .. } => windows.add(&read.bit),
+                _ => live.offer(Arc::clone(&read.json), &bounds, time, intake, out),
+            }
+        }
+        live.seen = records.list.last().map_or(live.seen, |(last, _)| last + 1);
         self.reschedule(number, intake);
         self.arm(intake);
     }

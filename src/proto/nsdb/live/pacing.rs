@@ -3,6 +3,7 @@
 //! Invariant: what is held is bounded by number and by bytes; what is displaced is counted.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Bytes held for one query, as a part of what the outbox takes: a push must fit into it.
 const HELD_PARTS: usize = 4;
@@ -13,7 +14,7 @@ const RETRY_MS: u64 = 20;
 #[derive(Debug, Default)]
 pub struct Pacing {
     pushed_at: Option<u64>,
-    held: VecDeque<Box<[u8]>>,
+    held: VecDeque<Arc<[u8]>>,
     bytes: usize,
 }
 
@@ -40,9 +41,9 @@ impl Pacing {
     }
 
     /// Holds a record; gives how many were displaced.
-    pub fn hold(&mut self, record: Vec<u8>, bounds: &Bounds) -> u64 {
+    pub fn hold(&mut self, record: Arc<[u8]>, bounds: &Bounds) -> u64 {
         self.bytes += record.len();
-        self.held.push_back(record.into());
+        self.held.push_back(record);
         let mut displaced = 0;
         while self.held.len() > bounds.records
             || self.held.len() > 1 && self.bytes > bounds.outbox_bytes / HELD_PARTS
@@ -91,20 +92,20 @@ mod tests {
         let bounds = Bounds { period_ms: 1000, records: 2, outbox_bytes: 1000 };
         let mut pacing = Pacing::default();
         assert!(pacing.is_free(0, &bounds));
-        assert_eq!(pacing.hold(b"0".to_vec(), &bounds), 0);
+        assert_eq!(pacing.hold((*b"0").into(), &bounds), 0);
         assert_eq!(pacing.take(0), b"0");
         assert!(!pacing.is_free(999, &bounds));
-        let displaced: u64 = (1..=3).map(|n| pacing.hold(vec![b'0' + n], &bounds)).sum();
+        let displaced: u64 = (1..=3).map(|n| pacing.hold([b'0' + n].into(), &bounds)).sum();
         assert_eq!((displaced, pacing.due(300, &bounds)), (1, 1000));
         assert!(pacing.is_free(1000, &bounds) && pacing.has_held());
         assert_eq!(pacing.take(1000), b"2,3");
         assert!(!pacing.has_held() && pacing.is_free(2500, &bounds));
         assert_eq!(
-            pacing.hold(vec![b'x'; 200], &bounds) + pacing.hold(vec![b'y'; 200], &bounds),
+            pacing.hold([b'x'; 200].into(), &bounds) + pacing.hold([b'y'; 200].into(), &bounds),
             1
         );
         let none = Bounds { records: 0, ..bounds };
-        assert_eq!((pacing.hold(b"z".to_vec(), &none), pacing.has_held()), (2, false));
+        assert_eq!((pacing.hold((*b"z").into(), &none), pacing.has_held()), (2, false));
         pacing.replace(b"");
         assert!(pacing.has_held() && pacing.take(5000).is_empty());
     }
