@@ -70,7 +70,8 @@ impl Temporal {
         if bit.timestamp < self.reference.saturating_sub(grace) {
             return;
         }
-        let back = (self.reference - bit.timestamp + self.interval - 1) / self.interval;
+        let behind = self.reference.saturating_sub(bit.timestamp).saturating_sub(1);
+        let back = behind / self.interval + 1;
         let start = self.reference.saturating_sub(back.saturating_mul(self.interval));
         if self.kept.len() >= KEPT_MAX && !self.kept.contains_key(&start) {
             return;
