@@ -3,6 +3,7 @@
 use crate::broker::flows::Flows;
 use crate::model::flow::{Flow, FlowId};
 use crate::model::name::TopicName;
+use crate::model::record::Ranges;
 use crate::model::topic::{Topic, TopicId};
 use crate::model::value::Value;
 use crate::query::program::Lookups;
@@ -17,6 +18,8 @@ pub enum Change {
     Created(Arc<Topic>),
     /// A topic is gone.
     Deleted(TopicId),
+    /// These records of a topic, and no others, are hidden from every kept view.
+    Hidden(TopicId, Arc<Ranges>),
     /// A flow was made.
     FlowCreated(Arc<Flow>),
     /// A flow has ended.
@@ -109,6 +112,7 @@ impl Catalog {
                 self.queues -= u64::from(topic.queue);
                 Some(topic)
             }
+            Change::Hidden(id, _) => self.by_id.get(id).cloned(),
             Change::FlowCreated(flow) => {
                 self.flows.insert(Arc::clone(flow));
                 None

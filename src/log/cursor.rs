@@ -90,6 +90,11 @@ impl Cursor {
     ) {
         let data = segment.data();
         let segment_end = segment.end();
+        let hidden = self.view.hidden();
+        let is_hidden = |offset: Offset| {
+            let after = hidden.partition_point(|(from, _)| *from <= offset);
+            after > 0 && hidden.get(after - 1).is_some_and(|(_, to)| offset < *to)
+        };
         let mut bytes = 0;
         loop {
             at = segment.past_holes(at);
@@ -115,7 +120,10 @@ impl Cursor {
             if offset >= end || offset >= segment_end {
                 break;
             }
-            if found.counts() && offset >= self.next {
+            if found.counts() && offset >= self.next && is_hidden(offset) {
+                // What stands in the log for nobody: passed over like what is not there.
+                self.next = offset + 1;
+            } else if found.counts() && offset >= self.next {
                 if !chunk.found.is_empty() && offset != self.next {
                     break;
                 }

@@ -15,7 +15,7 @@ use super::disk::Map;
 use super::format::{RecordHeader, SEGMENT_HEADER_BYTES, record_bytes};
 use super::scan::{record_at, resync};
 use super::stored;
-use crate::model::record::Offset;
+use crate::model::record::{Offset, Ranges};
 
 /// A segment as readers see it. Positions count from behind the segment header.
 #[derive(Debug)]
@@ -174,6 +174,7 @@ pub struct PartitionView {
     acknowledged: AtomicU64,
     /// In order of their sequence; a later one wins where two hold the same offsets.
     segments: RwLock<Segments>,
+    hidden: RwLock<Arc<Ranges>>,
 }
 
 /// How far a reader may go.
@@ -195,6 +196,7 @@ impl PartitionView {
             written: written.into(),
             acknowledged: acknowledged.into(),
             segments: RwLock::default(),
+            hidden: RwLock::new(Arc::new([])),
         })
     }
 
@@ -213,6 +215,16 @@ impl PartitionView {
             UpTo::Acknowledged => self.acknowledged.load(Ordering::Acquire),
             UpTo::Offset(end) => end.min(written),
         }
+    }
+
+    /// Hides these records, and no others, from every reader that begins a chunk from here on.
+    pub fn hide(&self, ranges: &Arc<Ranges>) {
+        *self.hidden.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(ranges);
+    }
+
+    /// What is hidden.
+    pub(super) fn hidden(&self) -> Arc<Ranges> {
+        Arc::clone(&self.hidden.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn set_start(&self, start: Offset) {

@@ -137,6 +137,14 @@ pub struct Shard {
     pub queue_skipped: Counter,
     /// Messages of end users that were not stored.
     pub mesh_refused: Counter,
+    /// Pairs of socket and standing query.
+    pub nsdb_subscriptions: Counter,
+    /// Bits that a subscriber did not get.
+    pub nsdb_dropped: Counter,
+    /// Records of metrics that are no bits.
+    pub nsdb_skipped: Counter,
+    /// Push messages.
+    pub nsdb_pushes: Counter,
     /// Subscriptions of connections.
     pub subscriptions: Counter,
     /// Records that subscriptions which catch up passed over, no longer retained.

@@ -138,10 +138,33 @@ pub fn render<'a>(
     let clients: u64 = shards.clone().map(|s| s.fronts[users].websockets.get()).sum();
     head(&mut out, "connmix_engine_servers_clients", "Open end-user connections.", &Kind::Gauge);
     let _ = writeln!(out, "connmix_engine_servers_clients {clients}");
+    nsdb(&mut out, shards.clone());
     let slow: u64 = shards.map(|s| s.fronts[0].slow_closed.get()).sum();
     head(&mut out, "weir_jsonjet_slow_closed", "Connections closed with 1013.", &Kind::Counter);
     let _ = writeln!(out, "weir_jsonjet_slow_closed_total {slow}\n# EOF");
     out
+}
+
+/// One sample each.
+const NSDB_ROWS: &[Row<Shard>] = &[
+    ("weir_nsdb_subscriptions", "Pairs of socket and query.", Kind::Gauge, |s| {
+        &s.nsdb_subscriptions
+    }),
+    ("weir_nsdb_records_dropped", "Bits not pushed.", Kind::Counter, |s| &s.nsdb_dropped),
+    ("weir_nsdb_records_skipped", "Records that are no bits.", Kind::Counter, |s| &s.nsdb_skipped),
+    ("weir_nsdb_pushes", "Push messages.", Kind::Counter, |s| &s.nsdb_pushes),
+];
+
+fn nsdb<'a>(out: &mut String, shards: impl Iterator<Item = &'a Shard> + Clone) {
+    let front = FRONT_LABELS.iter().position(|label| *label == "nsdb").unwrap_or(0);
+    let open: u64 = shards.clone().map(|s| s.fronts[front].websockets.get()).sum();
+    head(out, "weir_nsdb_connections", "Open sockets.", &Kind::Gauge);
+    let _ = writeln!(out, "weir_nsdb_connections {open}");
+    for (name, help, kind, read) in NSDB_ROWS {
+        head(out, name, help, kind);
+        let sum: u64 = shards.clone().map(|s| read(s).get()).fold(0, u64::wrapping_add);
+        let _ = writeln!(out, "{name}{} {sum}", suffix(kind));
+    }
 }
 
 fn drops<'a>(out: &mut String, shards: impl Iterator<Item = &'a Shard> + Clone) {

@@ -83,6 +83,13 @@ pub enum Command {
         /// Its name.
         name: TopicName,
     },
+    /// Hides records from every kept view.
+    Hide {
+        /// Of this topic.
+        topic: TopicId,
+        /// Which, ascending.
+        ranges: Vec<(Offset, Offset)>,
+    },
     /// Subscribes this connection, all or none.
     Subscribe {
         /// Which, and where each begins.

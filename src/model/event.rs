@@ -100,6 +100,8 @@ pub enum Event<'a> {
     Query(QueryOutput),
     /// A subscription ended because its topic is gone.
     SubscriptionEnded(SubscriptionId, &'a Arc<Topic>),
+    /// A topic that was awaited is there.
+    TopicMade(&'a Arc<Topic>),
     /// A message of a queue for this consumer.
     Message {
         /// From this queue, named as it was popped by `Pop`.

@@ -5,6 +5,9 @@ use super::flow::{Derivation, FlowId};
 /// Position of a record in its partition, counted from 0 without gaps at append time.
 pub type Offset = u64;
 
+/// Offsets from one to before the other, ascending, no two touching.
+pub type Ranges = [(Offset, Offset)];
+
 /// Nanoseconds since 1970, UTC.
 pub type TimeNs = i64;
 

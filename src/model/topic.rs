@@ -2,9 +2,10 @@
 
 use super::name::TopicName;
 use super::record::{Offset, TimeNs};
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Number of a topic, never reused while its data directory lives.
 pub type TopicId = u32;
@@ -62,6 +63,7 @@ pub struct Shared {
     records: AtomicU64,
     last_activity: AtomicI64,
     subscriptions: Mutex<BTreeSet<SubscriptionId>>,
+    notes: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Shared {
@@ -83,6 +85,14 @@ impl Shared {
     #[must_use]
     pub fn last_activity(&self) -> Option<TimeNs> {
         Some(self.last_activity.load(Ordering::Acquire)).filter(|&time| time > 0)
+    }
+
+    /// What a front-end keeps of the topic for all shards, made when it is first asked for. One
+    /// kind of notes for each topic: `None` if there are others.
+    #[must_use]
+    pub fn notes<T: Any + Send + Sync + Default>(&self) -> Option<Arc<T>> {
+        let notes = self.notes.get_or_init(|| Arc::new(T::default()));
+        Arc::clone(notes).downcast().ok()
     }
 
     /// Notes a subscription.

@@ -83,6 +83,8 @@ pub trait Intake {
     fn log_topic(&self) -> Arc<Topic>;
     /// All topics in the order they were made.
     fn topics(&self) -> Vec<Arc<Topic>>;
+    /// Sends [`Event::TopicMade`] when a topic of this name, which is not there now, is made.
+    fn await_topic(&mut self, name: &TopicName);
     /// The configuration.
     fn config(&self) -> &Config;
     /// The users.
@@ -199,10 +201,39 @@ pub enum Gauge {
 pub enum Count {
     /// A message of an end user that was not stored.
     MeshMessageRefused,
+    /// A pair of socket and query more.
+    NsdbSubscribed,
+    /// So many less.
+    NsdbUnsubscribed(u64),
+    /// Bits that a subscriber did not get.
+    NsdbDropped(u64),
+    /// Records that are no bits.
+    NsdbSkipped(u64),
+    /// A push message.
+    NsdbPush,
 }
+
+/// What the transport does in a protocol's name.
+#[derive(Clone, Copy, Debug)]
+pub struct Manners {
+    /// Headers of the handshake's answer and of errors that the transport finds.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// Whether permessage-deflate may be agreed on.
+    pub deflate: bool,
+    /// Payload of pings.
+    pub ping: &'static [u8],
+}
+
+/// Those of most.
+const MANNERS: Manners = Manners { headers: &[], deflate: true, ping: b"weir" };
 
 /// A connection's protocol.
 pub trait Session {
+    /// What the transport does in its name.
+    fn manners(&self) -> Manners {
+        MANNERS
+    }
+
     /// The handshake is done; frames follow.
     fn on_open(&mut self, peer: &PeerInfo, intake: &mut dyn Intake, out: &mut Outbox<'_>);
     /// A whole message.

@@ -9,10 +9,11 @@ pub mod contract;
 pub mod jsonjet;
 pub mod mesh;
 pub mod raw;
+pub mod nsdb;
 pub mod registry;
 pub mod view;
 
 pub use contract::{
-    CloseReason, HttpReply, Intake, Message, PeerInfo, Request, Session, Violation,
+    CloseReason, HttpReply, Intake, Manners, Message, PeerInfo, Request, Session, Violation,
 };
 pub use registry::{AnySession, PROTOCOLS, Port, Protocol};

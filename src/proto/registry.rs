@@ -1,10 +1,11 @@
 //! The table of front-ends: one row for each port, and the closed set of their sessions.
 
 use super::absent::Absent;
-use super::contract::{CloseReason, Intake, Message, PeerInfo, Session, Violation};
+use super::contract::{CloseReason, Intake, Manners, Message, PeerInfo, Session, Violation};
 use super::jsonjet::JsonJet;
 use super::mesh::{MeshApi, MeshUser};
 use super::raw::Raw;
+use super::nsdb::Nsdb;
 use crate::config::Config;
 use crate::fanout::Outbox;
 use crate::model::event::Event;
@@ -69,8 +70,8 @@ pub const PROTOCOLS: &[Protocol] = &[
         port: Port::Nsdb,
         name: "nsdb",
         address: |config| config.listen.nsdb,
-        body_bytes_max: |_| 0,
-        session: || AnySession::Absent(Absent),
+        body_bytes_max: |config| config.limits.message_bytes,
+        session: || AnySession::Nsdb(Box::default()),
     },
     Protocol {
         port: Port::Taos,
@@ -99,6 +100,8 @@ pub enum AnySession {
     MeshUser(MeshUser),
     /// A query over nested data.
     Raw(Raw),
+    /// A subscriber of metrics.
+    Nsdb(Box<Nsdb>),
     /// A front-end to come.
     Absent(Absent),
 }
@@ -110,12 +113,17 @@ macro_rules! each {
             AnySession::MeshApi($session) => $call,
             AnySession::MeshUser($session) => $call,
             AnySession::Raw($session) => $call,
+            AnySession::Nsdb($session) => $call,
             AnySession::Absent($session) => $call,
         }
     };
 }
 
 impl Session for AnySession {
+    fn manners(&self) -> Manners {
+        each!(self, session => session.manners())
+    }
+
     fn on_open(&mut self, peer: &PeerInfo, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
         each!(self, session => session.on_open(peer, intake, out));
     }

@@ -32,6 +32,8 @@ pub type Numbered<'r> = (Offset, Record<'r>);
 
 /// The retained records of a topic as of one moment, oldest first.
 pub trait Records {
+    /// One more than the last offset of the moment.
+    fn head(&self) -> Offset;
     /// Visits the next records; `false` when there are no more. The visitor may break off: what it
     /// was not shown is visited next.
     ///
@@ -58,13 +60,22 @@ pub trait Records {
 pub trait Bench {
     /// The topic of that name.
     fn topic(&mut self, name: &TopicName) -> Option<Arc<Topic>>;
+    /// All topics.
+    fn topics(&mut self) -> Vec<Arc<Topic>>;
     /// Whether a database of that name exists.
     fn has_database(&mut self, database: &str) -> bool;
     /// A snapshot of a topic.
     ///
     /// # Errors
     /// The topic is gone, or the shard that owns it does not answer.
-    fn open(&mut self, topic: &Arc<Topic>) -> Result<Box<dyn Records>, Fault>;
+    fn open(&mut self, topic: &Arc<Topic>) -> Result<Box<dyn Records>, Fault> {
+        self.open_at(topic, 0)
+    }
+    /// A snapshot of a topic from an offset on.
+    ///
+    /// # Errors
+    /// As [`Bench::open`].
+    fn open_at(&mut self, topic: &Arc<Topic>, from: Offset) -> Result<Box<dyn Records>, Fault>;
     /// Names of the top-level fields of the topic's records, in the order they were first seen.
     ///
     /// # Errors

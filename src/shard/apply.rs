@@ -54,6 +54,9 @@ impl Shard {
                 self.core.send(0, mail);
             }
             Command::DeleteTopic { name } => self.core.send(0, Mail::Delete { origin, name }),
+            Command::Hide { topic, ranges } => {
+                self.core.send(0, Mail::Hide { origin, topic, ranges });
+            }
             Command::Subscribe { topics } => self.subscribe(origin, topics),
             Command::Unsubscribe { subscriptions } => {
                 for (topic, id) in subscriptions {
@@ -207,6 +210,7 @@ impl Shard {
             }
             Mail::Create { .. }
             | Mail::Delete { .. }
+            | Mail::Hide { .. }
             | Mail::CreateFlow { .. }
             | Mail::DeleteFlow { .. }
             | Mail::SetLookup { .. }
@@ -351,6 +355,7 @@ impl Shard {
             self.start_flow(flow);
         }
         let Some(topic) = applied else { return };
+        self.announce_topic(change);
         let owned = self.core.owner_of(topic.id) == self.core.id;
         match change {
             Change::Created(topic) if owned => {
@@ -359,6 +364,7 @@ impl Shard {
                     tracing::error!(%name, %error, "cannot open a topic's log");
                 }
             }
+            Change::Hidden(..) => self.hide(change),
             Change::Deleted(id) => {
                 if owned {
                     let (waiting, consumers) = self.core.owner.delete(*id);
@@ -371,6 +377,27 @@ impl Shard {
                 self.end_consuming(*id);
             }
             _ => {}
+        }
+    }
+
+    /// Hides records of a topic that this shard owns.
+    pub(in crate::shard) fn hide(&self, change: &Change) {
+        if let Change::Hidden(id, ranges) = change
+            && let Some(Store::Log(partition)) = self.core.owner.get(*id).map(|o| &o.store)
+        {
+            partition.view().hide(ranges);
+        }
+    }
+
+    /// Tells those who wait for a topic of that name.
+    fn announce_topic(&mut self, change: &Change) {
+        let Change::Created(topic) = change else { return };
+        for peer in self.core.awaiting.remove(&topic.name).unwrap_or_default() {
+            if self.is_here(peer) {
+                self.call(peer.slot, |session, _, intake, out| {
+                    session.on_event(Event::TopicMade(topic), intake, out);
+                });
+            }
         }
     }
 

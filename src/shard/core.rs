@@ -9,6 +9,7 @@ use crate::fanout::palette::Span;
 use crate::metrics;
 use crate::model::command::{ClientFrame, Command};
 use crate::model::event::Reply;
+use crate::model::name::TopicName;
 use crate::model::record::TimeNs;
 use crate::model::topic::{Topic, TopicId};
 use crate::shard::mail::{Mail, Origin, Ticket};
@@ -16,6 +17,7 @@ use crate::shard::process::Process;
 use crate::shard::query::Task;
 use crate::shard::topic::owner::Owner;
 use crate::wire::ws::Opcode;
+use ahash::AHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -76,6 +78,8 @@ pub struct Core {
     pub tasks: VecDeque<Task>,
     /// Replies to connections, to be handed over.
     pub replies: VecDeque<(Origin, Reply)>,
+    /// Connections that wait for topics to be made.
+    pub awaiting: AHashMap<TopicName, Vec<Peer>>,
     /// Mails on their way out.
     pub post: Post,
     next_ticket: Ticket,
@@ -102,6 +106,7 @@ impl Core {
             commands: VecDeque::new(),
             tasks: VecDeque::new(),
             replies: VecDeque::new(),
+            awaiting: AHashMap::new(),
             post: Post::default(),
             next_ticket: 0,
             publishes: Vec::new(),

@@ -166,6 +166,8 @@ pub enum Mail {
         /// If it exists.
         if_exists: IfExists,
     },
+    /// To shard 0: hide records.
+    Hide { origin: Origin, topic: TopicId, ranges: Vec<(Offset, Offset)> },
     /// To shard 0: make a flow.
     CreateFlow { origin: Origin, spec: Box<FlowSpec>, if_exists: IfExists },
     /// To shard 0: end a flow.

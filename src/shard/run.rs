@@ -483,6 +483,7 @@ impl Shard {
             let lookups = self.core.catalog.lookups();
             self.core.process.directory().apply(change, lookups);
         }
+        self.hide(change);
         let Change::Created(topic) = change else { return Ok(()) };
         if self.core.owner_of(topic.id) != self.core.id {
             return Ok(());

@@ -65,11 +65,11 @@ impl Shard {
             Due::Silent => self.close(slot, 1001, "idle"),
             Due::Ping => {
                 let mut frame = Vec::new();
-                encode::ping(&mut frame, b"weir");
-                self.put_raw(slot, &frame);
                 if let Some(conn) = self.conns.get_mut(slot as usize) {
+                    encode::ping(&mut frame, conn.occupant.manners().ping);
                     conn.pinged = true;
                 }
+                self.put_raw(slot, &frame);
             }
             Due::Deadline => {
                 if let Some(conn) = self.conns.get_mut(slot as usize) {
@@ -164,7 +164,8 @@ impl Shard {
                 let (content_type, body) =
                     conn.occupant.http_error(408, "request arrived too slowly");
                 let mut answer = Vec::new();
-                write_response(&mut answer, 408, Some(content_type), &[], &body, false, false);
+                let headers = conn.occupant.manners().headers;
+                write_response(&mut answer, 408, Some(content_type), headers, &body, false, false);
                 self.put_raw(slot, &answer);
                 self.begin_closing(slot);
             }

@@ -304,6 +304,7 @@ def http_call(port, method, path, json_body=None, body=None, headers=None, auth=
     headers = dict(headers or {})
     if json_body is not None:
         body = json.dumps(json_body)
+        headers.setdefault("Content-Type", "application/json")
     if isinstance(body, str):
         body = body.encode()
     if auth:

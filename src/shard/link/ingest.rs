@@ -347,8 +347,11 @@ impl Shard {
         let agreed = offer.deflate(&self.deflate_preference(slot));
         let mut answer = Vec::new();
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        let manners = conn.occupant.manners();
+        let agreed = agreed.filter(|_| manners.deflate);
         let subprotocol = conn.control.subprotocol.take();
-        handshake::write_accept(&mut answer, &offer, subprotocol.as_deref(), agreed.as_ref(), &[]);
+        let (protocol, headers) = (subprotocol.as_deref(), manners.headers);
+        handshake::write_accept(&mut answer, &offer, protocol, agreed.as_ref(), headers);
         conn.deflate = agreed.map(Box::new);
         conn.phase = Phase::WebSocket;
         conn.control.exchange.upgrade = false;
@@ -444,8 +447,8 @@ impl Shard {
         let (content_type, body) = conn.occupant.http_error(error.status, error.reason);
         let front = conn.front as usize;
         let mut answer = Vec::new();
-        let extra = error.headers();
-        write_response(&mut answer, error.status, Some(content_type), extra, &body, false, false);
+        let extra = [error.headers(), conn.occupant.manners().headers].concat();
+        write_response(&mut answer, error.status, Some(content_type), &extra, &body, false, false);
         self.core.metrics().fronts[front].violations.add(1);
         self.put_raw(slot, &answer);
         self.begin_closing(slot);

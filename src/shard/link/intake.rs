@@ -57,6 +57,14 @@ impl Intake for Desk<'_> {
         self.core.catalog.iter().cloned().collect()
     }
 
+    fn await_topic(&mut self, name: &TopicName) {
+        let peer = self.control.peer;
+        let waiting = self.core.awaiting.entry(name.clone()).or_default();
+        if !waiting.contains(&peer) {
+            waiting.push(peer);
+        }
+    }
+
     fn config(&self) -> &Config {
         &self.core.process.config
     }
@@ -263,6 +271,11 @@ impl Intake for Desk<'_> {
     fn count(&mut self, what: Count) {
         match what {
             Count::MeshMessageRefused => self.core.metrics().mesh_refused.add(1),
+            Count::NsdbSubscribed => self.core.metrics().nsdb_subscriptions.add(1),
+            Count::NsdbUnsubscribed(n) => self.core.metrics().nsdb_subscriptions.subtract(n),
+            Count::NsdbDropped(n) => self.core.metrics().nsdb_dropped.add(n),
+            Count::NsdbSkipped(n) => self.core.metrics().nsdb_skipped.add(n),
+            Count::NsdbPush => self.core.metrics().nsdb_pushes.add(1),
         }
     }
 }

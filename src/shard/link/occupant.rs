@@ -3,7 +3,9 @@
 use crate::admin::Admin;
 use crate::fanout::Outbox;
 use crate::model::event::Event;
-use crate::proto::{AnySession, CloseReason, Intake, Message, PeerInfo, Session, Violation};
+use crate::proto::{
+    AnySession, CloseReason, Intake, Manners, Message, PeerInfo, Session, Violation,
+};
 
 /// See the module's page.
 #[derive(Debug)]
@@ -24,6 +26,10 @@ macro_rules! each {
 }
 
 impl Session for Occupant {
+    fn manners(&self) -> Manners {
+        each!(self, session => session.manners())
+    }
+
     fn on_open(&mut self, peer: &PeerInfo, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
         each!(self, session => session.on_open(peer, intake, out));
     }

@@ -103,17 +103,24 @@ impl Bench for Worker {
         self.process.directory().topic(name)
     }
 
+    fn topics(&mut self) -> Vec<Arc<Topic>> {
+        self.process.directory().topics()
+    }
+
     fn has_database(&mut self, database: &str) -> bool {
         self.process.directory().has_database(database)
     }
 
-    fn open(&mut self, topic: &Arc<Topic>) -> Result<Box<dyn Records>, Fault> {
+    fn open_at(&mut self, topic: &Arc<Topic>, from: Offset) -> Result<Box<dyn Records>, Fault> {
         let snapshot = self.snapshot(topic)?;
         Ok(match snapshot.view {
             Some(view) => {
-                Box::new(LogRecords { cursor: Some(Cursor::new(view, 0)), head: snapshot.head })
+                Box::new(LogRecords { cursor: Some(Cursor::new(view, from)), head: snapshot.head })
             }
-            None => Box::new(KeptRecords { batches: snapshot.kept.into(), at: 0 }),
+            None => {
+                let head = snapshot.head;
+                Box::new(KeptRecords { batches: snapshot.kept.into(), at: from, head })
+            }
         })
     }
 
@@ -130,7 +137,7 @@ impl Bench for Worker {
         let head = snapshot.head;
         let mut records: Box<dyn Records> = match snapshot.view {
             Some(view) => Box::new(LogRecords { cursor: Some(Cursor::new(view, up_to)), head }),
-            None => Box::new(KeptRecords { batches: snapshot.kept.into(), at: 0 }),
+            None => Box::new(KeptRecords { batches: snapshot.kept.into(), at: 0, head }),
         };
         let mut names: Vec<String> = fields.to_vec();
         let mut stopped = None;
@@ -238,6 +245,10 @@ struct LogRecords {
 }
 
 impl Records for LogRecords {
+    fn head(&self) -> Offset {
+        self.head
+    }
+
     fn next_chunk(
         &mut self,
         visit: &mut dyn FnMut(Offset, &Record<'_>) -> ControlFlow<()>,
@@ -290,9 +301,14 @@ impl LogRecords {
 struct KeptRecords {
     batches: VecDeque<Arc<Batch>>,
     at: Offset,
+    head: Offset,
 }
 
 impl Records for KeptRecords {
+    fn head(&self) -> Offset {
+        self.head
+    }
+
     fn next_chunk(
         &mut self,
         visit: &mut dyn FnMut(Offset, &Record<'_>) -> ControlFlow<()>,

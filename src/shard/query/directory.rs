@@ -28,6 +28,12 @@ impl Directory {
         self.topics.get(name).cloned()
     }
 
+    /// All topics.
+    #[must_use]
+    pub fn topics(&self) -> Vec<Arc<Topic>> {
+        self.topics.values().cloned().collect()
+    }
+
     /// Whether a topic lies in the database.
     #[must_use]
     pub fn has_database(&self, database: &str) -> bool {
@@ -72,6 +78,7 @@ impl Directory {
             Change::FlowEnded(id) => {
                 self.flows.remove(id);
             }
+            Change::Hidden(..) => {}
         }
     }
 }

@@ -161,6 +161,7 @@ impl Topics {
                 self.create(core, origin, wanted, if_exists);
             }
             Mail::Delete { origin, name } => self.delete(core, origin, &name),
+            Mail::Hide { origin, topic, ranges } => self.hide(core, origin, topic, &ranges),
             Mail::CreateFlow { origin, spec, if_exists } => {
                 self.create_flow(core, origin, *spec, if_exists);
             }
@@ -194,6 +195,7 @@ impl Topics {
         if let Some(old) = &existing {
             changes = self.end_flows_of(core, old.id);
             changes.push(Change::Deleted(old.id));
+            self.forget_hidden(core, old.id);
         }
         let value = encode(&wanted);
         let key = wanted.name.full().as_bytes().to_vec();
@@ -225,6 +227,7 @@ impl Topics {
             Ok(Some(durable_at)) => {
                 let mut changes = self.end_flows_of(core, topic.id);
                 changes.push(Change::Deleted(topic.id));
+                self.forget_hidden(core, topic.id);
                 let reply = Reply::Done;
                 self.busy.push(name.clone());
                 let name = Some(name.clone());
@@ -288,6 +291,11 @@ impl Topics {
         for mail in std::mem::take(&mut self.waiting) {
             self.request(core, mail);
         }
+    }
+
+    /// The value of an entry.
+    pub(super) fn entry(&self, family: u8, key: &[u8]) -> Option<&[u8]> {
+        self.log.get(family, key)
     }
 
     /// Writes an entry; gives when it is durable.

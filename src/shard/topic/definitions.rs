@@ -2,6 +2,7 @@
 //! A continuous query is told at once and written nowhere: it does not outlive the process.
 
 use super::changes::{Pending, Topics, refuse};
+use super::hidden::HIDDEN_FAMILY;
 use crate::broker::catalog::Change;
 use crate::broker::flows::{Bad, FLOWS_MAX};
 use crate::model::command::IfExists;
@@ -261,6 +262,7 @@ pub fn restore(family: u8, key: &[u8], value: &[u8], topics: &[Arc<Topic>]) -> O
             let value: Value<'static> = read_json(json)?.own();
             Some(Change::Lookup(name.into(), Some(value)))
         }
+        HIDDEN_FAMILY => super::hidden::restore(key, value),
         _ => None,
     }
 }

@@ -5,4 +5,5 @@ pub mod ballast;
 pub mod changes;
 pub mod definitions;
 pub mod deliver;
+pub mod hidden;
 pub mod owner;

@@ -194,7 +194,9 @@ pub fn parse(text: &str) -> Result<Statement, Failure> {
             }
         },
         _ => {
-            let pipeline = pipeline(text, start).map_err(|failure| failure.of(Form::Query))?;
+            // Without a bar it may have been meant as anything.
+            let form = if text.contains('|') { Form::Query } else { Form::Plain };
+            let pipeline = pipeline(text, start).map_err(|failure| failure.of(form))?;
             Ok(Statement::Pipeline(Arc::new(pipeline)))
         }
     }

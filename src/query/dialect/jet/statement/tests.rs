@@ -102,7 +102,8 @@ fn refusals_name_the_place_and_the_token() {
         ("creat stream x", "Unexpected 'stream', expected '|' or the end at line 1, column 7"),
         ("s | where\n x >", "Unexpected the end, expected an expression at line 2, column 5"),
     ] {
-        let failure = Failure::new("SYNTAX_ERROR", message).of(Form::Query);
+        let form = if text.contains('|') { Form::Query } else { Form::Plain };
+        let failure = Failure::new("SYNTAX_ERROR", message).of(form);
         assert_eq!(parse(text), Err(failure), "{text}");
     }
     assert!(parse(&"x".repeat(70_000)).is_err());
