@@ -15,6 +15,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Queries at once of the whole process, whatever the front-ends allow.
 const THREADS_MAX: usize = 128;
+/// Queries that wait for a thread: as many sockets as come back at once may ask at once.
+const WAITING_MAX: usize = 65_536;
 
 /// See the module's page.
 #[derive(Debug, Default)]
@@ -54,11 +56,11 @@ impl Workers {
     /// Hands a task to a thread.
     pub fn submit(&self, process: &Arc<Process>, task: Task) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.idle <= state.tasks.len() {
-            if state.threads >= THREADS_MAX {
-                drop(state);
-                return self.refuse(process, task);
-            }
+        if state.tasks.len() >= WAITING_MAX {
+            drop(state);
+            return self.refuse(process, task);
+        }
+        if state.idle <= state.tasks.len() && state.threads < THREADS_MAX {
             let shared = Arc::clone(process);
             let builder = std::thread::Builder::new().name("weir-query".into());
             let started =

@@ -113,7 +113,7 @@ fn decode(bytes: &[u8]) -> Option<Vec<(Offset, Offset)>> {
             (number, shift) = (0, 0);
         }
     }
-    from.is_none().then_some(ranges)
+    (from.is_none() && shift == 0).then_some(ranges)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What the sockets of a shard share of one batch: its bits, read and encoded once, and which of them
-//! satisfy a query, decided once however many sockets have it.
+//! What the sockets of a shard share of one batch: its bits, read and encoded once, and which of
+//! them satisfy a query, decided once however many sockets have it.
 //!
 //! Method: the first session of the turn that needs it works it out and leaves it in the palette's
 //! memo; it is forgotten with the turn. Cost: a batch is parsed once for each shard, a condition

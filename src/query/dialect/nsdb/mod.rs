@@ -19,7 +19,7 @@ pub mod schema;
 pub mod window;
 
 #[cfg(test)]
-mod golden;
+mod tests;
 
 pub use bit::{Bit, Cell};
 pub use condition::{Condition, Constant, Node, Operator, Test};

@@ -1,0 +1,152 @@
+//! Bounds of results, identifiers, and random statements, of which none may fail the process.
+
+use super::{bits, select};
+use crate::model::json;
+use crate::query::dialect::nsdb::check::{check, check_condition};
+use crate::query::dialect::nsdb::print::{canonical, stable_hash, tree, uuid};
+use crate::query::dialect::nsdb::run::Run;
+use crate::query::dialect::nsdb::{Cell, Statement, parse};
+
+#[test]
+fn too_many_buckets_and_too_large_sums_are_refused() {
+    let (schema, mut bits) = bits();
+    bits[0].timestamp = i64::MIN;
+    bits[1].timestamp = i64::MAX;
+    for (tail, want) in [
+        (
+            "count(*) from m group by interval s",
+            Some("too many buckets, use LIMIT or a longer interval"),
+        ),
+        ("count(*) from m group by interval s limit 3", None),
+        ("sum(value) from m", Some("the sum is larger than a BIGINT")),
+    ] {
+        let select = select(&format!("select {tail}")).unwrap();
+        let mut run = Run::new(&select, &schema, false, 1 << 20);
+        for bit in &mut bits {
+            bit.value = Cell::Int(i64::MAX);
+            run.push(bit).unwrap();
+        }
+        let got = run.finish().err().map(|why| why.to_string());
+        assert_eq!(got.as_deref(), want, "{tail}");
+    }
+}
+
+#[test]
+fn identifiers_are_the_same_for_ever() {
+    assert_eq!(
+        uuid(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef),
+        "01234567-89ab-cdef-0123-456789abcdef"
+    );
+    assert_ne!(stable_hash("a"), stable_hash("b"));
+    assert_eq!(uuid(stable_hash("select * from m")), "11f3435e-d672-5098-4aa9-0a0dc9dfe5ab");
+}
+
+#[test]
+fn random_statements_never_fail_the_process() {
+    const WORDS: &[&str] = &[
+        "select",
+        "distinct",
+        "*",
+        "from",
+        "m",
+        "where",
+        "not",
+        "and",
+        "or",
+        "(",
+        ")",
+        "a",
+        "name",
+        "value",
+        "timestamp",
+        "=",
+        ">",
+        ">=",
+        "<",
+        "<=",
+        "is",
+        "null",
+        "in",
+        ",",
+        "like",
+        "now",
+        "-",
+        "+",
+        "1",
+        "-9223372036854775808",
+        "9223372036854775807",
+        "1.5",
+        "'x'",
+        "x$",
+        "group",
+        "by",
+        "interval",
+        "s",
+        "d",
+        "order",
+        "desc",
+        "since",
+        "limit",
+        "count",
+        "sum",
+        "avg",
+        "first",
+        ";",
+        "insert",
+        "into",
+        "ts",
+        "dim",
+        "tags",
+        "val",
+        "delete",
+        "drop",
+        "metric",
+        "'",
+        "é",
+        "\u{0}",
+        "99999999999999999999",
+    ];
+    const STARTS: &[&str] = &["", "select * from m where", "select count(*) from m", "select"];
+    let rounds = std::env::var("WEIR_FUZZ_ROUNDS").ok().and_then(|n| n.parse().ok());
+    let (schema, bits) = bits();
+    let mut seed: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut next = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % below as u64) as usize
+    };
+    let mut read = 0;
+    for _ in 0..rounds.unwrap_or(60_000_u64) {
+        let mut text = STARTS[next(STARTS.len())].to_owned();
+        for _ in 0..next(24) {
+            if next(4) > 0 {
+                text.push(' ');
+            }
+            text.push_str(WORDS[next(WORDS.len())]);
+        }
+        let Some(statement) = parse(&text) else { continue };
+        read += 1;
+        match statement {
+            Statement::Select(select) => {
+                let again = canonical(&select);
+                json::check(&tree("db", "ns", &select)).unwrap();
+                if check(&select, &schema).is_err() {
+                    continue;
+                }
+                let mut run = Run::new(&select, &schema, true, 1 << 16);
+                for bit in bits.iter().filter(|bit| select.condition.holds(bit, i64::MAX)) {
+                    let _ = run.push(bit);
+                }
+                if let Ok(json) = run.finish() {
+                    json::check(&json).unwrap_or_else(|why| panic!("{again}: {why}"));
+                }
+            }
+            Statement::Delete(_, condition) => {
+                let _ = check_condition(&condition, &schema);
+            }
+            _ => {}
+        }
+    }
+    assert!(read > 100, "{read}");
+}
