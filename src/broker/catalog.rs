@@ -3,6 +3,7 @@
 use crate::broker::flows::Flows;
 use crate::model::flow::{Flow, FlowId};
 use crate::model::name::TopicName;
+use crate::model::table::Entry;
 use crate::model::topic::{Topic, TopicId};
 use crate::model::value::Value;
 use crate::query::program::Lookups;
@@ -21,6 +22,8 @@ pub enum Change {
     FlowCreated(Arc<Flow>),
     /// A flow has ended.
     FlowEnded(FlowId),
+    /// Entries of typed tables were written or removed.
+    Defined(Arc<[Entry]>),
     /// A constant has this value, or is gone.
     Lookup(Arc<str>, Option<Value<'static>>),
 }
@@ -109,6 +112,8 @@ impl Catalog {
                 self.queues -= u64::from(topic.queue);
                 Some(topic)
             }
+            // Kept in the directory of the process alone.
+            Change::Defined(_) => None,
             Change::FlowCreated(flow) => {
                 self.flows.insert(Arc::clone(flow));
                 None

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod jsonjet;
 pub mod mesh;
 pub mod raw;
+pub mod taos;
 pub mod registry;
 pub mod view;
 

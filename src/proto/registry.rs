@@ -5,6 +5,7 @@ use super::contract::{CloseReason, Intake, Message, PeerInfo, Session, Violation
 use super::jsonjet::JsonJet;
 use super::mesh::{MeshApi, MeshUser};
 use super::raw::Raw;
+use super::taos::Taos;
 use crate::config::Config;
 use crate::fanout::Outbox;
 use crate::model::event::Event;
@@ -76,8 +77,8 @@ pub const PROTOCOLS: &[Protocol] = &[
         port: Port::Taos,
         name: "taos",
         address: |config| config.listen.taos,
-        body_bytes_max: |_| 0,
-        session: || AnySession::Absent(Absent),
+        body_bytes_max: |config| config.limits.message_bytes,
+        session: || AnySession::Taos(Box::default()),
     },
     Protocol {
         port: Port::Raw,
@@ -99,6 +100,8 @@ pub enum AnySession {
     MeshUser(MeshUser),
     /// A query over nested data.
     Raw(Raw),
+    /// A TDengine client.
+    Taos(Box<Taos>),
     /// A front-end to come.
     Absent(Absent),
 }
@@ -110,6 +113,7 @@ macro_rules! each {
             AnySession::MeshApi($session) => $call,
             AnySession::MeshUser($session) => $call,
             AnySession::Raw($session) => $call,
+            AnySession::Taos($session) => $call,
             AnySession::Absent($session) => $call,
         }
     };

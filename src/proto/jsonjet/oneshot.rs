@@ -92,9 +92,11 @@ impl OneShot {
         let mut records = bench.open(&self.topic)?;
         loop {
             let more = records.next_chunk(&mut |_, record| {
-                scanned += 1;
-                let one = (record.time / 1_000_000, of_record(record));
-                runner.push(std::iter::once(one), &world, &mut rows);
+                record.each(&mut |record| {
+                    scanned += 1;
+                    let one = (record.time / 1_000_000, of_record(record));
+                    runner.push(std::iter::once(one), &world, &mut rows);
+                });
                 let ended = rows.truncated || rows.trouble.is_some() || runner.is_done();
                 if ended { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;

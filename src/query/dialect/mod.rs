@@ -2,3 +2,4 @@
 
 pub mod jet;
 pub mod rql;
+pub mod taos;

@@ -3,6 +3,7 @@
 
 use crate::broker::catalog::Change;
 use crate::model::name::TopicName;
+use crate::model::table::Tables;
 use crate::model::topic::{Topic, TopicId};
 use crate::query::program::Lookups;
 use ahash::AHashMap;
@@ -17,6 +18,7 @@ pub struct Directory {
     /// Topics of each database.
     databases: BTreeMap<String, usize>,
     lookups: Arc<Lookups>,
+    tables: Arc<Tables>,
 }
 
 impl Directory {
@@ -38,6 +40,17 @@ impl Directory {
         &self.lookups
     }
 
+    /// Everything that is defined about typed tables.
+    #[must_use]
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.tables
+    }
+
+    /// All topics.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.topics.values()
+    }
+
     /// Takes a change.
     pub fn apply(&mut self, change: &Change, lookups: &Arc<Lookups>) {
         match change {
@@ -56,6 +69,12 @@ impl Directory {
                 }
                 if self.topics.get(&name).is_some_and(|topic| topic.id == *id) {
                     self.topics.remove(&name);
+                }
+            }
+            Change::Defined(entries) => {
+                let tables = Arc::make_mut(&mut self.tables);
+                for entry in entries.iter() {
+                    tables.apply(entry.family, &entry.key, entry.value.as_deref());
                 }
             }
             Change::Lookup(..) => self.lookups = Arc::clone(lookups),

@@ -6,3 +6,4 @@ pub mod changes;
 pub mod definitions;
 pub mod deliver;
 pub mod owner;
+mod typed;
