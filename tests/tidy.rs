@@ -13,7 +13,7 @@ const LAYERS: &[&str] = &[
 /// Modules that a front-end never sees.
 const HIDDEN_FROM_PROTO: &[&str] = &["log", "subs", "broker", "shard", "sys"];
 /// Front-ends.
-const FRONT_ENDS: &[&str] = &["jsonjet", "mesh", "nsdb", "raw"];
+const FRONT_ENDS: &[&str] = &["jsonjet", "mesh", "nsdb", "raw", "taos"];
 /// Lines of a file at the very most.
 const FILE_LINES_MAX: usize = 800;
 /// Files that may have more than 500 lines, today.

@@ -4,6 +4,7 @@ use crate::broker::flows::Flows;
 use crate::model::flow::{Flow, FlowId};
 use crate::model::name::TopicName;
 use crate::model::record::Ranges;
+use crate::model::table::Entry;
 use crate::model::topic::{Topic, TopicId};
 use crate::model::value::Value;
 use crate::query::program::Lookups;
@@ -24,6 +25,8 @@ pub enum Change {
     FlowCreated(Arc<Flow>),
     /// A flow has ended.
     FlowEnded(FlowId),
+    /// Entries of typed tables were written or removed.
+    Defined(Arc<[Entry]>),
     /// A constant has this value, or is gone.
     Lookup(Arc<str>, Option<Value<'static>>),
 }
@@ -113,6 +116,8 @@ impl Catalog {
                 Some(topic)
             }
             Change::Hidden(id, _) => self.by_id.get(id).cloned(),
+            // Kept in the directory of the process alone.
+            Change::Defined(_) => None,
             Change::FlowCreated(flow) => {
                 self.flows.insert(Arc::clone(flow));
                 None

@@ -30,6 +30,8 @@ pub mod kind {
     pub const ENTRY: u8 = 5;
     /// A JSON text that a flow made.
     pub const DERIVED: u8 = 6;
+    /// Typed rows.
+    pub const ROWS: u8 = 7;
 }
 
 #[derive(Archive, Serialize)]
@@ -71,6 +73,13 @@ struct Derived<'a> {
 }
 
 #[derive(Archive, Serialize)]
+struct Rows<'a> {
+    producer: u64,
+    #[rkyv(with = InlineAsBox)]
+    rows: &'a [u8],
+}
+
+#[derive(Archive, Serialize)]
 struct Entry<'a> {
     family: u8,
     dead: bool,
@@ -108,6 +117,7 @@ impl Stored<'_> {
                 Body::Derived { .. } => kind::DERIVED,
                 Body::Frame { .. } => kind::FRAME,
                 Body::Lifecycle { .. } => kind::LIFECYCLE,
+                Body::Rows(_) => kind::ROWS,
             },
         }
     }
@@ -118,7 +128,7 @@ impl Stored<'_> {
             Self::Epoch => 0,
             Self::Entry { key, value, .. } => key.len() + value.map_or(0, <[u8]>::len),
             Self::Record(record) => match record.body {
-                Body::Json(json) | Body::Derived { json, .. } => json.len(),
+                Body::Json(json) | Body::Derived { json, .. } | Body::Rows(json) => json.len(),
                 Body::Frame { bytes, context, event, .. } => {
                     bytes.len() + context.len() + event.len()
                 }
@@ -147,6 +157,7 @@ impl Stored<'_> {
             }),
             Self::Record(Record { producer, body, .. }) => match body {
                 Body::Json(json) => archive!(Json { producer, json }),
+                Body::Rows(rows) => archive!(Rows { producer, rows }),
                 Body::Derived { json, flow, from: Derivation { offset, ordinal } } => {
                     archive!(Derived { producer, flow, offset, ordinal, json })
                 }
@@ -186,6 +197,10 @@ fn decode_inner(kind: u8, time: TimeNs, payload: &[u8]) -> Option<Stored<'_>> {
             let from = Derivation { offset: it.offset.into(), ordinal: it.ordinal.into() };
             let body = Body::Derived { json: it.json.get(), flow: it.flow.into(), from };
             record(it.producer.into(), body)
+        }
+        kind::ROWS => {
+            let it = rkyv::access::<ArchivedRows<'_>, Failure>(payload).ok()?;
+            record(it.producer.into(), Body::Rows(it.rows.get()))
         }
         kind::FRAME => {
             let it = rkyv::access::<ArchivedFrame<'_>, Failure>(payload).ok()?;

@@ -4,6 +4,7 @@
 use super::flow::{FlowRef, FlowSpec};
 use super::name::TopicName;
 use super::record::Offset;
+use super::table::Entry;
 use super::topic::{Retention, SubscriptionId, TopicId};
 use std::sync::Arc;
 
@@ -62,6 +63,17 @@ pub enum ClientCall {
     Send(ClientFrame),
 }
 
+/// Definitions that are made and removed together, all or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Definitions {
+    /// Entries of the catalog.
+    pub entries: Vec<Entry>,
+    /// Topics of typed rows to be made; none of these names may be taken.
+    pub create: Vec<TopicName>,
+    /// Topics of typed rows to be deleted.
+    pub delete: Vec<TopicName>,
+}
+
 /// A command whose parts are owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -78,6 +90,8 @@ pub enum Command {
         /// What to do if it exists.
         if_exists: IfExists,
     },
+    /// Makes and removes definitions of typed tables.
+    Define(Definitions),
     /// Deletes a topic and what it holds.
     DeleteTopic {
         /// Its name.

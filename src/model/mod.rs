@@ -8,6 +8,7 @@ pub mod name;
 pub mod policy;
 pub mod record;
 pub mod refusal;
+pub mod table;
 pub mod time;
 pub mod topic;
 pub mod value;

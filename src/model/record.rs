@@ -1,6 +1,7 @@
 //! A record: what one write put into a topic, as it arrived.
 
 use super::flow::{Derivation, FlowId};
+use super::table::rows::Rows;
 
 /// Position of a record in its partition, counted from 0 without gaps at append time.
 pub type Offset = u64;
@@ -44,6 +45,8 @@ pub enum Body<'a> {
         /// The client's context as a JSON object; empty while there is none.
         context: &'a [u8],
     },
+    /// Typed rows of one write, or what hides some (`model::table::rows`).
+    Rows(&'a [u8]),
 }
 
 /// A record on its way into or out of a log.
@@ -55,4 +58,18 @@ pub struct Record<'a> {
     pub producer: u64,
     /// The content.
     pub body: Body<'a>,
+}
+
+impl Record<'_> {
+    /// Shows the record as readers see it who want one value for each: typed rows one by one as
+    /// JSON objects, each at its own time; what only hides rows not at all.
+    pub fn each(&self, see: &mut dyn FnMut(&Record<'_>)) {
+        let Body::Rows(bytes) = self.body else { return see(self) };
+        let Some(rows) = Rows::parse(bytes) else { return };
+        let mut times = rows.times_ns().into_iter();
+        rows.each_json(|json| {
+            let time = times.next().unwrap_or(self.time);
+            see(&Record { time, producer: self.producer, body: Body::Json(json) });
+        });
+    }
 }

@@ -9,6 +9,8 @@ pub enum Refusal {
     TopicExists,
     /// The topic cannot be written, replaced or deleted.
     Protected,
+    /// The topic is a typed table, which takes typed rows only.
+    TypedTable,
     /// A flow of that name exists.
     FlowExists,
     /// No such flow or continuous query.

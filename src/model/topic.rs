@@ -51,6 +51,8 @@ pub struct Topic {
     pub storage: Storage,
     /// Made by the queue of the mesh: counts against `mesh.max_topics`.
     pub queue: bool,
+    /// It holds typed rows, defined by a table of its name.
+    pub typed: bool,
     /// When it was made.
     pub created: TimeNs,
     /// Numbers that any shard may read.

@@ -10,6 +10,7 @@ pub mod jsonjet;
 pub mod mesh;
 pub mod raw;
 pub mod nsdb;
+pub mod taos;
 pub mod registry;
 pub mod view;
 

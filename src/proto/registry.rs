@@ -4,8 +4,9 @@ use super::absent::Absent;
 use super::contract::{CloseReason, Intake, Manners, Message, PeerInfo, Session, Violation};
 use super::jsonjet::JsonJet;
 use super::mesh::{MeshApi, MeshUser};
-use super::raw::Raw;
 use super::nsdb::Nsdb;
+use super::raw::Raw;
+use super::taos::Taos;
 use crate::config::Config;
 use crate::fanout::Outbox;
 use crate::model::event::Event;
@@ -77,8 +78,8 @@ pub const PROTOCOLS: &[Protocol] = &[
         port: Port::Taos,
         name: "taos",
         address: |config| config.listen.taos,
-        body_bytes_max: |_| 0,
-        session: || AnySession::Absent(Absent),
+        body_bytes_max: |config| config.limits.message_bytes,
+        session: || AnySession::Taos(Box::default()),
     },
     Protocol {
         port: Port::Raw,
@@ -102,6 +103,8 @@ pub enum AnySession {
     Raw(Raw),
     /// A subscriber of metrics.
     Nsdb(Box<Nsdb>),
+    /// A TDengine client.
+    Taos(Box<Taos>),
     /// A front-end to come.
     Absent(Absent),
 }
@@ -114,6 +117,7 @@ macro_rules! each {
             AnySession::MeshUser($session) => $call,
             AnySession::Raw($session) => $call,
             AnySession::Nsdb($session) => $call,
+            AnySession::Taos($session) => $call,
             AnySession::Absent($session) => $call,
         }
     };

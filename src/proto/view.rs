@@ -10,6 +10,8 @@ pub fn write_json(record: &Record<'_>, out: &mut Vec<u8>) {
     match record.body {
         Body::Json(text) | Body::Derived { json: text, .. } => out.extend_from_slice(text),
         Body::Lifecycle { json: text, .. } => out.extend_from_slice(text),
+        // Readers go through `Record::each`.
+        Body::Rows(_) => out.extend_from_slice(b"null"),
         Body::Frame { binary: true, bytes, .. } => {
             out.extend_from_slice(b"{\"binary\":\"");
             write_base64(bytes, out);

@@ -18,3 +18,4 @@ pub mod pull;
 pub mod place;
 pub mod dialect;
 pub mod strict;
+pub mod tables;

@@ -6,9 +6,13 @@
 //! mapped log, chunk by chunk; what is held is bounded by the chunk and by the query's own state.
 
 use super::program::{Fault, Lookups};
+use super::tables::store::Standing;
+use crate::model::command::Definitions;
 pub use crate::model::event::QueryOutput as Output;
 use crate::model::name::TopicName;
 use crate::model::record::{Offset, Record, TimeNs};
+use crate::model::refusal::Refusal;
+use crate::model::table::Tables;
 use crate::model::topic::Topic;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -60,8 +64,6 @@ pub trait Records {
 pub trait Bench {
     /// The topic of that name.
     fn topic(&mut self, name: &TopicName) -> Option<Arc<Topic>>;
-    /// All topics.
-    fn topics(&mut self) -> Vec<Arc<Topic>>;
     /// Whether a database of that name exists.
     fn has_database(&mut self, database: &str) -> bool;
     /// A snapshot of a topic.
@@ -81,6 +83,39 @@ pub trait Bench {
     /// # Errors
     /// As [`Bench::open`].
     fn observed_fields(&mut self, topic: &Arc<Topic>) -> Result<Arc<[String]>, Fault>;
+    /// A snapshot of a topic from a record on.
+    ///
+    /// # Errors
+    /// As [`Bench::open`].
+    fn open_from(&mut self, topic: &Arc<Topic>, _from: Offset) -> Result<Box<dyn Records>, Fault> {
+        self.open(topic)
+    }
+    /// Everything that is defined about typed tables.
+    fn tables(&mut self) -> Arc<Tables> {
+        Arc::default()
+    }
+    /// All topics of a database, or of all, in the order they were made.
+    fn topics(&mut self, _database: Option<&str>) -> Vec<Arc<Topic>> {
+        Vec::new()
+    }
+    /// Typed tables as they stood when they were last read.
+    fn standing(&self) -> Option<&Standing> {
+        None
+    }
+    /// Makes and removes definitions; when it gives back, everybody knows them.
+    ///
+    /// # Errors
+    /// A refusal; nothing was changed.
+    fn define(&mut self, _wanted: Definitions) -> Result<(), Refusal> {
+        Err(Refusal::Busy)
+    }
+    /// Appends records to topics, those of each all or none; when it gives back, the log says so.
+    ///
+    /// # Errors
+    /// The first refusal.
+    fn append_rows(&mut self, _records: &[(Arc<Topic>, Vec<Vec<u8>>)]) -> Result<(), Refusal> {
+        Err(Refusal::Busy)
+    }
     /// Named constants.
     fn lookups(&mut self) -> Arc<Lookups>;
     /// When the query began.

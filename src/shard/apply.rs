@@ -16,7 +16,7 @@ use crate::shard::flow::FLOW_SLOT;
 use crate::shard::gather::Gather;
 use crate::shard::link::conn::{Consuming, Unwritten};
 use crate::shard::mail::{Mail, Origin, Part, Ticket};
-use crate::shard::query::Then;
+use crate::shard::query::{Then, WORK_SLOT};
 use crate::shard::topic::owner::Outcome;
 use crate::shard::topic::owner::Store;
 use std::sync::Arc;
@@ -52,6 +52,9 @@ impl Shard {
             Command::CreateTopic { name, retention, pipe, queue, if_exists } => {
                 let mail = Mail::Create { origin, name, retention, pipe, queue, if_exists };
                 self.core.send(0, mail);
+            }
+            Command::Define(wanted) => {
+                self.core.send(0, Mail::Define { origin, wanted: Box::new(wanted) });
             }
             Command::DeleteTopic { name } => self.core.send(0, Mail::Delete { origin, name }),
             Command::Hide { topic, ranges } => {
@@ -96,6 +99,9 @@ impl Shard {
         }
         if slot == FLOW_SLOT {
             return self.on_flow_reply(token, &reply);
+        }
+        if slot == WORK_SLOT {
+            return self.on_work_done(token, reply);
         }
         if !self.is_here(to.peer) {
             return;
@@ -211,6 +217,7 @@ impl Shard {
             Mail::Create { .. }
             | Mail::Delete { .. }
             | Mail::Hide { .. }
+            | Mail::Define { .. }
             | Mail::CreateFlow { .. }
             | Mail::DeleteFlow { .. }
             | Mail::SetLookup { .. }
@@ -232,6 +239,7 @@ impl Shard {
                     self.topics = Some(topics);
                 }
             }
+            Mail::Work { work, to } => self.do_work(work, to),
             Mail::Query { to, output, last, control } => {
                 self.on_query_output(to, output, last, &control);
             }

@@ -6,7 +6,7 @@
 use crate::broker::Peer;
 use crate::broker::catalog::Change;
 use crate::log::{Batch, PartitionView, RecordRef};
-use crate::model::command::{ClientCall, ClientFrame, ClientId, IfExists};
+use crate::model::command::{ClientCall, ClientFrame, ClientId, Definitions, IfExists};
 use crate::model::event::{QueryOutput, Reply};
 use crate::model::flow::{Derivation, FlowId, FlowRef, FlowSpec};
 use crate::model::name::TopicName;
@@ -19,6 +19,7 @@ use crate::sys::net::Bell;
 use crossbeam_queue::ArrayQueue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
 
 /// Mails that a mailbox holds.
 const MAILBOX_MAX: usize = 8192;
@@ -60,6 +61,7 @@ enum OwnedBody {
     Derived { json: usize, flow: FlowId, from: Derivation },
     Frame { binary: bool, bytes: usize, context: usize, event: usize },
     Lifecycle { json: usize, context: usize },
+    Rows(usize),
 }
 
 impl OwnedRecords {
@@ -82,6 +84,7 @@ impl OwnedRecords {
                 context: add(context),
                 event: add(event),
             },
+            Body::Rows(rows) => OwnedBody::Rows(add(rows)),
             Body::Lifecycle { json, context } => {
                 OwnedBody::Lifecycle { json: add(json), context: add(context) }
             }
@@ -114,6 +117,7 @@ impl OwnedRecords {
                 let (bytes, context) = (take(bytes), take(context));
                 Body::Frame { binary, bytes, context, event: take(event) }
             }
+            OwnedBody::Rows(rows) => Body::Rows(take(rows)),
             OwnedBody::Lifecycle { json, context } => {
                 let json = take(json);
                 Body::Lifecycle { json, context: take(context) }
@@ -145,6 +149,15 @@ pub enum Part {
     Refused(Refusal),
 }
 
+/// What a query asks its shard to do.
+#[derive(Debug)]
+pub enum Work {
+    /// Make and remove definitions.
+    Define(Definitions),
+    /// Append these to a topic.
+    Append(TopicId, OwnedRecords),
+}
+
 /// A mail.
 #[expect(missing_docs, reason = "the fields are named after their types")]
 #[derive(Debug)]
@@ -170,6 +183,10 @@ pub enum Mail {
     Hide { origin: Origin, topic: TopicId, ranges: Vec<(Offset, Offset)> },
     /// To shard 0: make a flow.
     CreateFlow { origin: Origin, spec: Box<FlowSpec>, if_exists: IfExists },
+    /// To shard 0: make and remove definitions.
+    Define { origin: Origin, wanted: Box<Definitions> },
+    /// From a worker to the shard of its query: do this, and say how it went.
+    Work { work: Work, to: SyncSender<Reply> },
     /// To shard 0: end a flow.
     DeleteFlow { origin: Origin, flow: FlowRef },
     /// To shard 0: name a constant.
@@ -303,6 +320,7 @@ mod tests {
             Body::Json(b"{\"a\":1}"),
             Body::Frame { binary: true, bytes: &[1, 2], context: b"{}", event: b"message" },
             Body::Lifecycle { json: b"{\"event\":\"close\"}", context: b"" },
+            Body::Rows(&[1, 0, 2]),
             Body::Json(b""),
         ];
         let owned = OwnedRecords::new(5, 7, &bodies);

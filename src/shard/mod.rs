@@ -105,6 +105,7 @@ pub struct Shard {
     fences_heard: Vec<(Ticket, u16)>,
     fences: AHashMap<Ticket, query::Fence>,
     queries: Vec<(Peer, Arc<query::QueryControl>)>,
+    works: query::Works,
     done: Vec<Done>,
     outbox_limit: usize,
     next_tick: u64,

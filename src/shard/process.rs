@@ -6,6 +6,7 @@ use crate::metrics;
 use crate::model::command::ClientId;
 use crate::model::flow::{Flow, FlowShared};
 use crate::model::topic::{LOG_TOPIC, Topic, TopicId};
+use crate::query::tables::store::Standing;
 use crate::shard::mail::Mailbox;
 use crate::shard::query::ObservedFields;
 use crate::shard::query::directory::Directory;
@@ -88,6 +89,8 @@ pub struct Process {
     pub workers: Workers,
     /// Fields that records of topics have.
     pub observed: Mutex<ObservedFields>,
+    /// Typed tables as they stood when they were last read.
+    pub standing: Standing,
     directory: Mutex<Directory>,
     log_topic: OnceLock<Arc<Topic>>,
     subscriptions: AtomicU64,
@@ -124,6 +127,7 @@ impl Process {
             processors: host::processors(),
             workers: Workers::default(),
             observed: Mutex::default(),
+            standing: Standing::default(),
             directory: Mutex::default(),
             log_topic: OnceLock::new(),
             subscriptions: AtomicU64::new(0),

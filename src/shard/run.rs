@@ -67,6 +67,7 @@ impl Shard {
             retention: Retention { records: Some(1000), ..Default::default() },
             storage: Storage::Memory,
             queue: false,
+            typed: false,
             created: clock::realtime_ns(),
             shared: Default::default(),
         });
@@ -112,6 +113,7 @@ impl Shard {
             fences_heard: Vec::new(),
             fences: Default::default(),
             queries: Vec::new(),
+            works: crate::shard::query::Works::default(),
             done: Vec::new(),
             outbox_limit,
             next_tick: 0,

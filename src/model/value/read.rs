@@ -134,6 +134,8 @@ pub fn of_record<'a>(record: &Record<'a>) -> Value<'a> {
         Body::Json(json) | Body::Derived { json, .. } | Body::Lifecycle { json, .. } => {
             of_text(json).unwrap_or_default()
         }
+        // Readers go through `Record::each`.
+        Body::Rows(_) => Value::Missing,
         Body::Frame { binary: true, bytes, .. } => Value::record(vec![(
             Text::Borrowed("binary"),
             Value::text(base64::Engine::encode(&STANDARD, bytes)),

@@ -27,11 +27,17 @@ pub fn unknown_stream(name: &str) -> String {
     format!("Stream '{name}' does not exist")
 }
 
+/// `Stream 'x' is a typed table, read only here`.
+pub fn typed_table(name: &str) -> String {
+    format!("Stream '{name}' is a typed table, read only here")
+}
+
 /// Text and HTTP status of a refused insert.
 pub fn insert_refused(refusal: Refusal, stream: &str) -> (String, u16) {
     match refusal {
         Refusal::UnknownTopic => (unknown_stream(stream), 500),
         Refusal::Protected => (LOG_READ_ONLY.to_owned(), 400),
+        Refusal::TypedTable => (typed_table(stream), 400),
         other => match other.storage_text() {
             Some(text) => (text.to_owned(), 507),
             None => ("Insert failed".to_owned(), 500),
@@ -51,6 +57,7 @@ pub fn statement_refused(refusal: Refusal, stream: &str) -> Failure {
         ),
         Refusal::UnknownTopic => Failure::new("STREAM_NOT_FOUND", unknown_stream(stream)),
         Refusal::Protected => Failure::new("COMMAND_FAILED", LOG_READ_ONLY),
+        Refusal::TypedTable => Failure::new("COMMAND_FAILED", typed_table(stream)),
         Refusal::FlowExists => {
             Failure::new("FLOW_ALREADY_EXISTS", format!("Flow '{stream}' already exists"))
         }

@@ -1,6 +1,7 @@
 //! A pipeline that runs once over the retained records of a stream, on a query worker (jsonjet,
 //! 3.6).
 
+use crate::model::record::Body;
 use crate::model::topic::Topic;
 use crate::model::value::{Style, Value, of_record, write_value};
 use crate::query::pipeline::{MEMORY_LIMIT, Operator, Pipeline, Stage};
@@ -106,14 +107,26 @@ impl OneShot {
         loop {
             let more = if early {
                 records.next_chunk(&mut |_, record| {
-                    scanned += 1;
-                    let one = (record.time / 1_000_000, of_record(record));
-                    runner.push(std::iter::once(one), &world, &mut rows);
+                    record.each(&mut |record| {
+                        scanned += 1;
+                        let one = (record.time / 1_000_000, of_record(record));
+                        runner.push(std::iter::once(one), &world, &mut rows);
+                    });
                     let ended = rows.truncated || rows.trouble.is_some() || runner.is_done();
                     if ended { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 })?
             } else {
                 records.next_slice(&mut |list| {
+                    if list.iter().any(|(_, record)| matches!(record.body, Body::Rows(_))) {
+                        for (_, record) in list {
+                            record.each(&mut |record| {
+                                scanned += 1;
+                                let one = (record.time / 1_000_000, of_record(record));
+                                runner.push(std::iter::once(one), &world, &mut rows);
+                            });
+                        }
+                        return;
+                    }
                     let full = rows.full();
                     let list = list.iter().take_while(|_| !full.get());
                     let values = list.map(|(_, record)| {

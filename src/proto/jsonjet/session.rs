@@ -282,7 +282,9 @@ impl JsonJet {
         let stream = map::shown(records.topic);
         let list = out.palette.list(key, |bodies| {
             for (_, record) in records.list {
-                bodies.body(|buffer| codec::write_data(stream, record, buffer));
+                record.each(&mut |record| {
+                    bodies.body(|buffer| codec::write_data(stream, record, buffer));
+                });
             }
         });
         out.tailed(list, &subscription.tail);

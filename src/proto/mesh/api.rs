@@ -442,8 +442,11 @@ impl Session for MeshApi {
                 let mut text = std::mem::take(&mut out.palette.scratch);
                 text.clear();
                 let offset = acknowledge.then_some(offset);
-                codec::write_event(node, &consumed.name, &record, offset, &mut text);
-                out.text(&text);
+                record.each(&mut |record| {
+                    text.clear();
+                    codec::write_event(node, &consumed.name, record, offset, &mut text);
+                    out.text(&text);
+                });
                 out.palette.scratch = text;
             }
             Event::QueueGone(topic) => self.consumed.retain(|c| c.topic != topic),

@@ -220,7 +220,7 @@ pub fn write_event(
 
 fn write_event_data(record: &Record<'_>, out: &mut Vec<u8>) {
     match record.body {
-        Body::Json(_) | Body::Derived { .. } => view::write_json(record, out),
+        Body::Json(_) | Body::Derived { .. } | Body::Rows(_) => view::write_json(record, out),
         Body::Lifecycle { json, context } => {
             out.extend_from_slice(json.strip_suffix(b"}").unwrap_or(json));
             write_context(context, out);

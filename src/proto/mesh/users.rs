@@ -146,6 +146,10 @@ impl MeshUser {
                 intake.count(Count::MeshMessageRefused);
                 return out.close(1013, "topic was deleted");
             }
+            Refusal::TypedTable => {
+                intake.count(Count::MeshMessageRefused);
+                out.close(1008, "topic is a typed table");
+            }
             Refusal::Protected => out.close(1008, "topic is read-only"),
             Refusal::QueueFull => out.close(1013, "queue is full"),
             Refusal::TooManyTopics => out.close(1013, "too many topics"),

@@ -311,7 +311,7 @@ fn fields(schema: &Schema) -> Vec<u8> {
 
 fn list(bench: &mut dyn Bench, user: Option<&User>) -> Answer<Outcome> {
     let mut found = Vec::new();
-    for topic in bench.topics() {
+    for topic in bench.topics(None) {
         let Some((database, namespace, metric)) = map::parts(&topic.name) else { continue };
         if !user.is_none_or(|user| user.may_touch(topic.name.short())) {
             continue;

@@ -3,3 +3,4 @@
 pub mod jet;
 pub mod rql;
 pub mod nsdb;
+pub mod taos;

@@ -5,9 +5,7 @@ use super::window::Windows;
 use super::{Pass, State, pass_on};
 use crate::model::value::{Value, canonical, same};
 use crate::query::loose::{to_number, truthy};
-use crate::query::pipeline::{
-    Emit, KEPT_BYTES_MAX, MEMORY_LIMIT, Operator, Stage, Summarize,
-};
+use crate::query::pipeline::{Emit, KEPT_BYTES_MAX, MEMORY_LIMIT, Operator, Stage, Summarize};
 use crate::query::program::{Env, Fault, World, evaluate};
 
 /// What a `summarize` keeps.

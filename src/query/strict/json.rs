@@ -16,6 +16,8 @@ pub fn of_record(body: &Body<'_>) -> Value {
         Body::Json(text)
         | Body::Derived { json: text, .. }
         | Body::Lifecycle { json: text, .. } => of_checked(text),
+        // Readers go through `Record::each`.
+        Body::Rows(_) => Value::Null,
         Body::Frame { binary: true, bytes, .. } => Value::Binary(Rc::from(*bytes)),
         Body::Frame { bytes, .. } => match json::check(bytes) {
             Ok(value) => of_checked(value.text),

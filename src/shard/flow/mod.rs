@@ -141,11 +141,21 @@ impl Running {
                 let from = self.position;
                 let at = outputs.at();
                 let records = list.iter().filter(|(offset, _)| *offset >= from);
-                let records = records.map(|(offset, record)| {
-                    at.set(*offset);
-                    (record.time / 1_000_000, of_record(record))
-                });
-                self.runner.push(records, &world, &mut outputs);
+                if list.iter().any(|(_, record)| matches!(record.body, Body::Rows(_))) {
+                    for (offset, record) in records {
+                        at.set(*offset);
+                        record.each(&mut |record| {
+                            let one = (record.time / 1_000_000, of_record(record));
+                            self.runner.push(std::iter::once(one), &world, &mut outputs);
+                        });
+                    }
+                } else {
+                    let records = records.map(|(offset, record)| {
+                        at.set(*offset);
+                        (record.time / 1_000_000, of_record(record))
+                    });
+                    self.runner.push(records, &world, &mut outputs);
+                }
                 if let Some((last, _)) = list.last() {
                     self.position = self.position.max(last + 1);
                 }
@@ -304,7 +314,8 @@ impl Shard {
         let Readers { list: flows, selector, head, timed } = &mut readers;
         let seen = *head;
         *head = batch.first() + batch.len() as u64;
-        if !behind && selector.is_worth_it(flows) {
+        let typed = list.iter().any(|(_, record)| matches!(record.body, Body::Rows(_)));
+        if !behind && !typed && selector.is_worth_it(flows) {
             // Flow after flow: the states of thousands do not fit into a cache, so each is fetched
             // once for a batch.
             let mut hits: Vec<(usize, (Offset, Record<'_>))> = Vec::new();

@@ -2,20 +2,25 @@
 
 use super::{QueryControl, Snapshot, Task};
 use crate::log::{Batch, Chunk, Cursor, UpTo};
-use crate::model::event::QueryOutput;
+use crate::model::command::Definitions;
+use crate::model::event::{QueryOutput, Reply};
 use crate::model::name::TopicName;
 use crate::model::record::{Body, Offset, Record, TimeNs};
+use crate::model::refusal::Refusal;
+use crate::model::table::Tables;
 use crate::model::topic::{LOG_TOPIC, Topic, TopicId};
 use crate::model::value::{Value, members, of_record, unescape_text};
 use crate::query::program::{Fault, Lookups};
 use crate::query::pull::{Bench, Numbered, Records, Stopped};
-use crate::shard::mail::{Mail, Origin};
+use crate::query::tables::store::Standing;
+use crate::shard::mail::{Mail, Origin, OwnedRecords, Work};
 use crate::shard::process::Process;
 use crate::sys::clock;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::mpsc::sync_channel;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -86,6 +91,25 @@ impl Worker {
         }
     }
 
+    /// Asks the shard of the query to do something.
+    fn work(&self, work: Work) -> Receiver<Reply> {
+        let (to, answer) = sync_channel(1);
+        self.mail(self.origin.peer.shard, Mail::Work { work, to });
+        answer
+    }
+
+    /// Waits until it is done, however long the disk takes.
+    fn done(&self, answer: &Receiver<Reply>) -> Result<(), Refusal> {
+        loop {
+            match answer.recv_timeout(ANSWER) {
+                Ok(Reply::Refused(why)) => return Err(why),
+                Ok(_) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) if !self.process.stopping.load(Relaxed) => {}
+                Err(_) => return Err(Refusal::Stopping),
+            }
+        }
+    }
+
     fn snapshot(&self, topic: &Topic) -> Result<Snapshot, Fault> {
         let (to, answer) = sync_channel(1);
         let owner = self.process.owner_of(topic.id);
@@ -101,10 +125,6 @@ impl Worker {
 impl Bench for Worker {
     fn topic(&mut self, name: &TopicName) -> Option<Arc<Topic>> {
         self.process.directory().topic(name)
-    }
-
-    fn topics(&mut self) -> Vec<Arc<Topic>> {
-        self.process.directory().topics()
     }
 
     fn has_database(&mut self, database: &str) -> bool {
@@ -142,7 +162,7 @@ impl Bench for Worker {
         let mut names: Vec<String> = fields.to_vec();
         let mut stopped = None;
         while records.next_chunk(&mut |_, record| {
-            observe(record, &mut names);
+            record.each(&mut |record| observe(record, &mut names));
             ControlFlow::Continue(())
         })? {
             if let Err(why) = self.check() {
@@ -158,6 +178,51 @@ impl Bench for Worker {
         let mut map = self.process.observed.lock().unwrap_or_else(PoisonError::into_inner);
         map.insert(topic.id, observed);
         Ok(fields)
+    }
+
+    fn open_from(&mut self, topic: &Arc<Topic>, from: Offset) -> Result<Box<dyn Records>, Fault> {
+        let snapshot = self.snapshot(topic)?;
+        Ok(match snapshot.view {
+            Some(view) => {
+                Box::new(LogRecords { cursor: Some(Cursor::new(view, from)), head: snapshot.head })
+            }
+            None => Box::new(KeptRecords {
+                batches: snapshot.kept.into(),
+                at: from,
+                head: snapshot.head,
+            }),
+        })
+    }
+
+    fn tables(&mut self) -> Arc<Tables> {
+        Arc::clone(self.process.directory().tables())
+    }
+
+    fn topics(&mut self, database: Option<&str>) -> Vec<Arc<Topic>> {
+        let directory = self.process.directory();
+        let own = |topic: &&Arc<Topic>| database.is_none_or(|name| topic.name.database() == name);
+        let mut list: Vec<_> = directory.topics().filter(own).cloned().collect();
+        list.sort_by_key(|topic| topic.id);
+        list
+    }
+
+    fn standing(&self) -> Option<&Standing> {
+        Some(&self.process.standing)
+    }
+
+    fn define(&mut self, wanted: Definitions) -> Result<(), Refusal> {
+        let answer = self.work(Work::Define(wanted));
+        self.done(&answer)
+    }
+
+    fn append_rows(&mut self, records: &[(Arc<Topic>, Vec<Vec<u8>>)]) -> Result<(), Refusal> {
+        let mut answers = Vec::with_capacity(records.len());
+        for (topic, list) in records {
+            let bodies: Vec<_> = list.iter().map(|rows| Body::Rows(rows)).collect();
+            let owned = OwnedRecords::new(clock::realtime_ns(), 0, &bodies);
+            answers.push(self.work(Work::Append(topic.id, owned)));
+        }
+        answers.iter().try_for_each(|answer| self.done(answer))
     }
 
     fn lookups(&mut self) -> Arc<Lookups> {

@@ -4,6 +4,7 @@
 use crate::broker::catalog::Change;
 use crate::model::flow::{Flow, FlowId};
 use crate::model::name::TopicName;
+use crate::model::table::Tables;
 use crate::model::topic::{Topic, TopicId};
 use crate::query::program::Lookups;
 use ahash::AHashMap;
@@ -19,6 +20,7 @@ pub struct Directory {
     databases: BTreeMap<String, usize>,
     lookups: Arc<Lookups>,
     flows: BTreeMap<FlowId, Arc<Flow>>,
+    tables: Arc<Tables>,
 }
 
 impl Directory {
@@ -26,12 +28,6 @@ impl Directory {
     #[must_use]
     pub fn topic(&self, name: &TopicName) -> Option<Arc<Topic>> {
         self.topics.get(name).cloned()
-    }
-
-    /// All topics.
-    #[must_use]
-    pub fn topics(&self) -> Vec<Arc<Topic>> {
-        self.topics.values().cloned().collect()
     }
 
     /// Whether a topic lies in the database.
@@ -49,6 +45,17 @@ impl Directory {
     #[must_use]
     pub fn lookups(&self) -> &Arc<Lookups> {
         &self.lookups
+    }
+
+    /// Everything that is defined about typed tables.
+    #[must_use]
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.tables
+    }
+
+    /// All topics.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.topics.values()
     }
 
     /// Takes a change.
@@ -69,6 +76,12 @@ impl Directory {
                 }
                 if self.topics.get(&name).is_some_and(|topic| topic.id == *id) {
                     self.topics.remove(&name);
+                }
+            }
+            Change::Defined(entries) => {
+                let tables = Arc::make_mut(&mut self.tables);
+                for entry in entries.iter() {
+                    tables.apply(entry.family, &entry.key, entry.value.as_deref());
                 }
             }
             Change::Lookup(..) => self.lookups = Arc::clone(lookups),

@@ -10,20 +10,25 @@ pub mod pool;
 
 pub use bench::ObservedFields;
 
+use crate::broker::Peer;
 use crate::log::{Batch, PartitionView};
 use crate::model::event::{Event, QueryOutput, Reply};
 use crate::model::record::{Offset, TimeNs};
 use crate::model::topic::TopicId;
 use crate::proto::Session;
+use crate::proto::contract::Bound;
 use crate::query::pull::Job;
 use crate::shard::Shard;
-use crate::shard::mail::{Mail, Origin, Part, Ticket};
+use crate::shard::mail::{Mail, Origin, Part, Ticket, Work};
 use crate::shard::topic::owner::Store;
+use ahash::AHashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+/// Slot of a reply that is for a query on its thread.
+pub const WORK_SLOT: u32 = u32::MAX - 2;
 /// Pieces of output that are on their way to a client at once.
 const CREDITS: u32 = 4;
 /// Bytes of output after which a connection gives no credit.
@@ -105,6 +110,13 @@ pub struct Snapshot {
     pub head: Offset,
 }
 
+/// Queries that wait for what they asked their shard to do.
+#[derive(Debug, Default)]
+pub struct Works {
+    next: u32,
+    waiting: AHashMap<u32, SyncSender<Reply>>,
+}
+
 /// Who waits for a snapshot.
 pub type SnapshotSender = SyncSender<Option<Snapshot>>;
 
@@ -126,6 +138,33 @@ pub struct Fence {
 }
 
 impl Shard {
+    /// Does what a query asks for; its thread waits for the reply.
+    pub(in crate::shard) fn do_work(&mut self, work: Work, to: SyncSender<Reply>) {
+        self.works.next = self.works.next.wrapping_add(1);
+        let token = self.works.next;
+        self.works.waiting.insert(token, to);
+        let peer = Peer { shard: self.core.id, slot: WORK_SLOT, generation: 0 };
+        let origin = Origin { peer, token: Some(token) };
+        match work {
+            Work::Define(wanted) => {
+                self.core.send(0, Mail::Define { origin, wanted: Box::new(wanted) });
+            }
+            Work::Append(topic, records) => {
+                let owner = self.core.owner_of(topic);
+                let bound = Bound::Free;
+                self.core.send(owner, Mail::Append { origin, topic, records, bound });
+            }
+        }
+    }
+
+    /// A reply to what a query asked for.
+    pub(in crate::shard) fn on_work_done(&mut self, token: u32, reply: Reply) {
+        if let Some(to) = self.works.waiting.remove(&token) {
+            // The query may have ended meanwhile.
+            let _ = to.try_send(reply);
+        }
+    }
+
     /// Begins what must see all that was acknowledged before, also what flows made of it on other
     /// shards: one round for each flow that a record may pass.
     pub(in crate::shard) fn fence(&mut self, then: Then) {

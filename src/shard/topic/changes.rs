@@ -23,10 +23,10 @@ use std::sync::Arc;
 /// The catalog's completions.
 pub const CATALOG_TAG: Tag = Tag(1);
 /// Entries of topics, and the entry of counters.
-const TOPIC_FAMILY: u8 = 1;
+pub(super) const TOPIC_FAMILY: u8 = 1;
 const COUNTER_FAMILY: u8 = 2;
 const CLIENTS_KEY: &[u8] = b"clients";
-const NEXT_TOPIC_KEY: &[u8] = b"next_topic";
+pub(super) const NEXT_TOPIC_KEY: &[u8] = b"next_topic";
 
 /// A change that waits to be durable, then to be heard.
 #[derive(Debug)]
@@ -51,8 +51,8 @@ struct Spreading {
 /// See the module's page.
 #[derive(Debug)]
 pub struct Topics {
-    log: CatalogLog,
-    next_id: TopicId,
+    pub(super) log: CatalogLog,
+    pub(super) next_id: TopicId,
     pub(super) next_flow: FlowId,
     /// Flows that are being ended because their time is over.
     pub(super) ending: AHashSet<FlowId>,
@@ -155,11 +155,13 @@ impl Topics {
                     retention,
                     storage,
                     queue,
+                    typed: false,
                     created: core.now,
                     shared: Default::default(),
                 };
                 self.create(core, origin, wanted, if_exists);
             }
+            Mail::Define { origin, wanted } => self.define(core, origin, *wanted),
             Mail::Delete { origin, name } => self.delete(core, origin, &name),
             Mail::Hide { origin, topic, ranges } => self.hide(core, origin, topic, &ranges),
             Mail::CreateFlow { origin, spec, if_exists } => {
@@ -178,6 +180,9 @@ impl Topics {
         let existing = core.catalog.find(&wanted.name).cloned();
         if existing.is_some() && if_exists == IfExists::Refuse {
             return refuse(core, origin, Refusal::TopicExists);
+        }
+        if existing.as_ref().is_some_and(|topic| topic.typed) && if_exists == IfExists::Replace {
+            return refuse(core, origin, Refusal::TypedTable);
         }
         if existing.is_some() && if_exists == IfExists::Keep {
             return core.reply(origin, Reply::Created { existed: true });
@@ -218,6 +223,9 @@ impl Topics {
         let Some(topic) = core.catalog.find(name).cloned() else {
             return core.reply(origin, Reply::Refused(Refusal::UnknownTopic));
         };
+        if topic.typed {
+            return refuse(core, origin, Refusal::TypedTable);
+        }
         // The number is not given out again, even if this topic was the newest.
         let next = u64::from(self.next_id).to_le_bytes();
         self.unsealed = true;
@@ -389,11 +397,11 @@ pub(super) fn refuse(core: &mut Core, origin: Origin, why: Refusal) {
 }
 
 /// Version, id, storage, queue, created, three optional bounds.
-fn encode(topic: &Topic) -> Vec<u8> {
+pub(super) fn encode(topic: &Topic) -> Vec<u8> {
     let mut out = vec![1];
     out.extend_from_slice(&topic.id.to_le_bytes());
     out.push(u8::from(topic.storage == Storage::Pipe));
-    out.push(u8::from(topic.queue));
+    out.push(u8::from(topic.queue) | u8::from(topic.typed) << 1);
     out.extend_from_slice(&topic.created.to_le_bytes());
     for bound in [topic.retention.records, topic.retention.bytes, topic.retention.age_ms] {
         out.push(u8::from(bound.is_some()));
@@ -424,7 +432,8 @@ fn decode(key: &[u8], value: &[u8]) -> Option<Topic> {
         name,
         retention: Retention { records, bytes, age_ms },
         storage: if *pipe == 1 { Storage::Pipe } else { Storage::Log },
-        queue: *queue == 1,
+        queue: *queue & 1 == 1,
+        typed: *queue & 2 == 2,
         created: TimeNs::from_le_bytes(*created),
         shared: Default::default(),
     })
@@ -442,6 +451,7 @@ mod tests {
             retention: Retention { records: Some(3), bytes: None, age_ms: Some(0) },
             storage: Storage::Pipe,
             queue: true,
+            typed: true,
             created: 123,
             shared: Default::default(),
         };
@@ -449,6 +459,7 @@ mod tests {
         let back = decode(b"plant.s1", &bytes).unwrap();
         assert_eq!((back.id, &back.name, back.retention), (77, &topic.name, topic.retention));
         assert_eq!((back.storage, back.queue, back.created), (Storage::Pipe, true, 123));
+        assert!(back.typed);
         for cut in 0..bytes.len() {
             assert!(decode(b"plant.s1", &bytes[..cut]).is_none());
         }

@@ -17,7 +17,7 @@ use crate::shard::mail::Origin;
 use std::sync::Arc;
 
 /// Entries of hidden records.
-pub const HIDDEN_FAMILY: u8 = 5;
+pub const HIDDEN_FAMILY: u8 = 10;
 /// Bytes of one list.
 const LIST_BYTES_MAX: usize = 1 << 20;
 

@@ -7,3 +7,4 @@ pub mod definitions;
 pub mod deliver;
 pub mod hidden;
 pub mod owner;
+mod typed;

@@ -301,6 +301,9 @@ impl Owner {
         if owned.topic.storage == Storage::Memory {
             return Err(Refusal::Protected);
         }
+        if owned.topic.typed && records.iter().any(|r| !matches!(r.body, Body::Rows(_))) {
+            return Err(Refusal::TypedTable);
+        }
         if bound == Bound::Repeat && !owned.repeats.is_empty() {
             let kept: Vec<Record<'_>> =
                 records.iter().filter(|record| !owned.has(record)).copied().collect();

@@ -234,7 +234,7 @@ impl<'a> Bit<'a> {
         let text = match record.body {
             Body::Json(json) | Body::Derived { json, .. } | Body::Lifecycle { json, .. } => json,
             Body::Frame { binary: false, bytes, .. } => bytes,
-            Body::Frame { .. } => return None,
+            Body::Frame { .. } | Body::Rows(_) => return None,
         };
         let (mut timestamp, mut value) = (None, None);
         let (mut dimensions, mut tags): (Option<Cells<'a>>, Option<Cells<'a>>) = (None, None);

@@ -186,16 +186,21 @@ impl<'m> Machine<'m> {
                     over = true;
                     return ControlFlow::Break(());
                 }
-                let value = of_record(&record.body);
-                self.record =
-                    (i64::try_from(offset).unwrap_or(i64::MAX), record.time.div_euclid(1_000_000));
-                match self.tick().and_then(|()| sink(self, value)) {
-                    Ok(true) => return ControlFlow::Continue(()),
-                    Ok(false) => outcome = Ok(Each::Enough),
-                    Err(halt) => outcome = Err(halt),
-                }
-                over = true;
-                ControlFlow::Break(())
+                record.each(&mut |record| {
+                    if over {
+                        return;
+                    }
+                    let value = of_record(&record.body);
+                    let time = record.time.div_euclid(1_000_000);
+                    self.record = (i64::try_from(offset).unwrap_or(i64::MAX), time);
+                    match self.tick().and_then(|()| sink(self, value)) {
+                        Ok(true) => return,
+                        Ok(false) => outcome = Ok(Each::Enough),
+                        Err(halt) => outcome = Err(halt),
+                    }
+                    over = true;
+                });
+                if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
             if over || !more.map_err(|fault| Halt::Failed(fault.0))? {
                 return outcome;

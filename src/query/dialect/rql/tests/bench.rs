@@ -101,6 +101,7 @@ impl TestBench {
             retention: Retention::default(),
             storage: Storage::Log,
             queue: false,
+            typed: false,
             created: NOW,
             shared,
         };

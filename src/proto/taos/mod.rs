@@ -1,0 +1,10 @@
+//! TDengine clients: SQL over HTTP and WebSocket, typed tables (protocol pages, taos).
+
+mod access;
+mod block;
+mod codec;
+mod job;
+mod rest;
+mod session;
+
+pub use session::Taos;

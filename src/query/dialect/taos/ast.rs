@@ -1,0 +1,265 @@
+//! The tree of a statement.
+
+#![expect(missing_docs, reason = "the parts are named after the words of the language")]
+
+use crate::model::table::Kind;
+
+/// A name with or without its database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Name {
+    pub database: Option<String>,
+    pub name: String,
+}
+
+/// A duration as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duration {
+    pub count: i64,
+    /// One of `buasmhdwny`.
+    pub unit: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binary {
+    Or,
+    And,
+    Equal,
+    Differs,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Like,
+    NotLike,
+    Match,
+    NotMatch,
+    Contains,
+    Arrow,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// Whole, and beyond 64 bits with a sign.
+    Big(u64),
+    Double(f64),
+    Text(String),
+    Duration(Duration),
+    Parameter(usize),
+    /// Table or alias, and column.
+    Column(Option<String>, String),
+    /// `*`, `t.*`
+    Star(Option<String>),
+    Negate(Box<Expr>),
+    Not(Box<Expr>),
+    Binary(Binary, Box<Expr>, Box<Expr>),
+    IsNull(Box<Expr>, bool),
+    In(Box<Expr>, Vec<Expr>, bool),
+    Between(Box<Expr>, Box<Expr>, Box<Expr>, bool),
+    Call(String, Vec<Expr>),
+    Cast(Box<Expr>, Kind),
+    Case(Option<Box<Expr>>, Vec<(Expr, Expr)>, Option<Box<Expr>>),
+}
+
+/// An expression with the text that it was written as, or its alias.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    pub expr: Expr,
+    pub name: String,
+    pub aliased: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    Table(Name, Option<String>),
+    Query(Box<Query>, Option<String>),
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Fill {
+    #[default]
+    None,
+    Null,
+    NullForced,
+    Value(Vec<Expr>, bool),
+    Previous,
+    Next,
+    Linear,
+    Near,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Window {
+    Interval { length: Duration, offset: Option<Duration>, sliding: Option<Duration>, fill: Fill },
+    Session { time: Expr, gap: Duration },
+    State(Expr),
+    Event { start: Expr, end: Expr },
+    Count { rows: i64, sliding: Option<i64> },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    pub expr: Expr,
+    pub descending: bool,
+    pub nulls_first: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limit {
+    pub count: Option<u64>,
+    pub offset: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Select {
+    pub distinct: bool,
+    pub items: Vec<Item>,
+    pub from: Option<Source>,
+    pub filter: Option<Expr>,
+    pub partition: Vec<Item>,
+    pub window: Option<Window>,
+    pub group: Vec<Expr>,
+    pub having: Option<Expr>,
+}
+
+/// Selects, joined by UNION, and what is done with all of their rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Query {
+    pub first: Select,
+    /// Whether all rows stay, and what is added.
+    pub unions: Vec<(bool, Select)>,
+    pub order: Vec<Order>,
+    pub slices: Option<Limit>,
+    pub limit: Limit,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnDef {
+    pub name: String,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Using {
+    pub stable: Name,
+    pub tags: Option<Vec<String>>,
+    pub values: Vec<Expr>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct InsertPart {
+    /// `None`: `?`
+    pub table: Option<Name>,
+    pub using: Option<Using>,
+    pub columns: Option<Vec<String>>,
+    pub rows: Vec<Vec<Expr>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Insert {
+    Parts(Vec<InsertPart>),
+    Select(Name, Option<Vec<String>>, Box<Query>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    AddColumn(ColumnDef),
+    DropColumn(String),
+    ModifyColumn(ColumnDef),
+    RenameColumn(String, String),
+    AddTag(ColumnDef),
+    DropTag(String),
+    ModifyTag(ColumnDef),
+    RenameTag(String, String),
+    SetTags(Vec<(String, Expr)>),
+    /// Kept and shown only.
+    Options,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Over {
+    Database(String),
+    Stable(Name, Option<Expr>),
+    Query(Box<Query>, String),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Show {
+    Databases,
+    Tables {
+        database: Option<String>,
+        like: Option<String>,
+        normal: bool,
+        child: bool,
+    },
+    Stables {
+        database: Option<String>,
+        like: Option<String>,
+    },
+    Topics,
+    Dnodes,
+    /// One of which there is nothing to tell.
+    Empty(&'static str),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statement {
+    Query(Box<Query>),
+    Insert(Insert),
+    Delete {
+        table: Name,
+        filter: Option<Expr>,
+    },
+    CreateDatabase {
+        name: String,
+        if_not_exists: bool,
+        options: Vec<(String, String)>,
+    },
+    AlterDatabase {
+        name: String,
+        options: Vec<(String, String)>,
+    },
+    DropDatabase {
+        name: String,
+        if_exists: bool,
+    },
+    Use(String),
+    CreateTable {
+        name: Name,
+        if_not_exists: bool,
+        columns: Vec<ColumnDef>,
+        tags: Option<Vec<ColumnDef>>,
+    },
+    /// Name, whether it may exist, and of what.
+    CreateSubtables(Vec<(Name, bool, Using)>),
+    DropTables {
+        tables: Vec<(Name, bool)>,
+        stable: bool,
+    },
+    Alter {
+        table: Name,
+        change: Change,
+    },
+    CreateTopic {
+        name: String,
+        if_not_exists: bool,
+        meta: bool,
+        over: Over,
+    },
+    DropTopic {
+        name: String,
+        if_exists: bool,
+        force: bool,
+    },
+    Show(Show),
+    Describe(Name),
+    /// Does nothing here.
+    Nothing,
+}

@@ -1,0 +1,443 @@
+//! SELECT: FROM, WHERE, PARTITION BY, windows or GROUP BY, HAVING, the list, DISTINCT, ORDER BY,
+//! LIMIT, in this order.
+//!
+//! Method: rows are cut into slices by their keys and slices into windows; each such group gives a
+//! row of aggregates, or several where a function gives several. Cost: all rows of the table that
+//! the query names are held, with the columns that it names.
+
+pub mod aggregate;
+mod groups;
+pub mod window;
+
+use super::convert::{Clock, key, order};
+use super::expr::bind::Binder;
+use super::expr::{Env, Node, Typed, eval, holds};
+use super::relation::{Needed, Relation, RelationColumn, load};
+use super::{Field, Rows, World, codes};
+use crate::model::table::Kind;
+use crate::model::table::rows::Cell;
+use crate::query::dialect::taos::Wrong;
+use crate::query::dialect::taos::ast::{
+    Binary, Expr, Fill, Item, Limit, Order, Query, Select, Source, Window,
+};
+use aggregate::Aggregate;
+use ahash::AHashSet;
+use std::cmp::Ordering;
+use window::Cut;
+
+/// An output row: its slice, what it shows, what it is sorted by.
+#[derive(Clone, Debug)]
+struct Out {
+    slice: usize,
+    cells: Vec<Cell>,
+    order: Vec<Cell>,
+}
+
+/// A select, bound to its relation.
+#[derive(Debug)]
+struct Plan {
+    items: Vec<Typed>,
+    order: Vec<Node>,
+    having: Option<Node>,
+    keys: Vec<Node>,
+    aggregates: Vec<Aggregate>,
+    cut: Option<Cut>,
+    fill: Option<Fill>,
+    range: (Option<i64>, Option<i64>),
+    grouped: bool,
+    clock: Clock,
+}
+
+/// Runs a query.
+///
+/// # Errors
+/// What is wrong with it, or that it could not be run.
+pub fn run(world: &mut World<'_>, query: &Query) -> Result<Rows, Wrong> {
+    let sliced = !query.first.partition.is_empty() || !query.first.group.is_empty();
+    if query.slices.is_some() && !sliced {
+        return Err(codes::no_slices());
+    }
+    let union = !query.unions.is_empty();
+    let order: &[Order] = if union { &[] } else { &query.order };
+    let (mut rows, mut out) = select(world, &query.first, order)?;
+    for (all, more) in &query.unions {
+        let (other, added) = select(world, more, &[])?;
+        if other.fields.len() != rows.fields.len() {
+            return Err(codes::unsupported("union"));
+        }
+        out.extend(added);
+        if !all {
+            distinct(&mut out);
+        }
+    }
+    if union && !query.order.is_empty() {
+        for row in &mut out {
+            for by in &query.order {
+                let at = output(&by.expr, &rows.fields).ok_or_else(|| codes::unsupported("by"))?;
+                row.order.push(row.cells.get(at).cloned().unwrap_or_default());
+            }
+        }
+    }
+    if !query.order.is_empty() {
+        sort(&mut out, &query.order);
+    }
+    if let Some(slices) = query.slices {
+        let end = slices.count.map_or(u64::MAX, |count| count.saturating_add(slices.offset));
+        out.retain(|row| (slices.offset..end).contains(&(row.slice as u64)));
+    }
+    limit(&mut out, query.limit, sliced && query.order.is_empty());
+    rows.rows = out.into_iter().map(|row| row.cells).collect();
+    Ok(rows)
+}
+
+fn limit(out: &mut Vec<Out>, limit: Limit, each: bool) {
+    if limit == Limit::default() {
+        return;
+    }
+    let end = limit.count.map_or(u64::MAX, |count| count.saturating_add(limit.offset));
+    let (mut slice, mut at) = (usize::MAX, 0);
+    out.retain(|row| {
+        if each && row.slice != slice {
+            (slice, at) = (row.slice, 0);
+        }
+        at += 1;
+        (limit.offset..end).contains(&(at - 1))
+    });
+}
+
+fn sort(out: &mut [Out], by: &[Order]) {
+    out.sort_by(|a, b| {
+        for (index, order_by) in by.iter().enumerate() {
+            let (Some(x), Some(y)) = (a.order.get(index), b.order.get(index)) else { continue };
+            let nulls = match (x.is_null(), y.is_null(), order_by.nulls_first) {
+                (true, false, Some(first)) => Some(first),
+                (false, true, Some(first)) => Some(!first),
+                _ => None,
+            };
+            let ordering = match nulls {
+                Some(true) => Ordering::Less,
+                Some(false) => Ordering::Greater,
+                None if order_by.descending => order(y, x),
+                None => order(x, y),
+            };
+            if ordering != Ordering::Equal {
+                return ordering;
+            }
+        }
+        Ordering::Equal
+    });
+}
+
+fn distinct(out: &mut Vec<Out>) {
+    let mut seen = AHashSet::new();
+    out.retain(|row| {
+        let mut bytes = Vec::new();
+        row.cells.iter().for_each(|cell| key(cell, &mut bytes));
+        seen.insert(bytes)
+    });
+}
+
+/// The output column that an expression of ORDER BY names.
+fn output(expr: &Expr, fields: &[Field]) -> Option<usize> {
+    match expr {
+        Expr::Int(n) => usize::try_from(*n).ok()?.checked_sub(1).filter(|at| *at < fields.len()),
+        Expr::Column(None, name) => fields.iter().position(|field| *field.name == **name),
+        _ => None,
+    }
+}
+
+fn source(world: &mut World<'_>, select: &Select, order: &[Order]) -> Result<Relation, Wrong> {
+    match &select.from {
+        None => Ok(Relation { rows: vec![Vec::new()], ..Relation::default() }),
+        Some(Source::Table(name, alias)) => {
+            load(world, name, alias.as_deref(), &needed(select, order))
+        }
+        Some(Source::Query(query, alias)) => {
+            let inner = run(world, query)?;
+            let time = inner.fields.iter().position(|field| field.kind == Kind::Timestamp);
+            let column = |field: &Field| RelationColumn {
+                table: alias.as_deref().map(Into::into),
+                name: field.name.as_str().into(),
+                kind: field.kind,
+                shown: true,
+                tag: false,
+            };
+            let columns = inner.fields.iter().map(column).collect();
+            Ok(Relation { columns, rows: inner.rows, precision: inner.precision, time })
+        }
+    }
+}
+
+/// Every name that a select uses; `None` where `*` stands for all.
+fn needed(select: &Select, order: &[Order]) -> Needed {
+    let mut names = AHashSet::new();
+    let mut all = false;
+    {
+        let mut walk = |expr: &Expr| names_of(expr, &mut names, &mut all);
+        select.items.iter().chain(&select.partition).for_each(|item| walk(&item.expr));
+        select.filter.iter().chain(&select.group).chain(&select.having).for_each(&mut walk);
+        order.iter().for_each(|by| walk(&by.expr));
+        match &select.window {
+            Some(Window::State(expr)) => walk(expr),
+            Some(Window::Event { start, end }) => [start, end].into_iter().for_each(walk),
+            _ => {}
+        }
+    }
+    (!all).then_some(names)
+}
+
+fn names_of(expr: &Expr, names: &mut AHashSet<String>, all: &mut bool) {
+    let mut walk = |expr: &Expr| names_of(expr, names, all);
+    match expr {
+        Expr::Star(_) => *all = true,
+        Expr::Column(_, name) => drop(names.insert(name.clone())),
+        Expr::Negate(a) | Expr::Not(a) | Expr::IsNull(a, _) | Expr::Cast(a, _) => walk(a),
+        Expr::Binary(_, a, b) => [a, b].into_iter().for_each(|expr| walk(expr)),
+        Expr::Between(a, b, c, _) => [a, b, c].into_iter().for_each(|expr| walk(expr)),
+        Expr::In(a, list, _) => {
+            walk(a);
+            list.iter().for_each(walk);
+        }
+        // `count(*)` needs no column.
+        Expr::Call(name, list) if name == "count" && list == &[Expr::Star(None)] => {}
+        Expr::Call(_, list) => list.iter().for_each(walk),
+        Expr::Case(subject, arms, otherwise) => {
+            subject.iter().chain(otherwise).for_each(|expr| walk(expr));
+            for (when, then) in arms {
+                walk(when);
+                walk(then);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn select(
+    world: &mut World<'_>,
+    select: &Select,
+    order: &[Order],
+) -> Result<(Rows, Vec<Out>), Wrong> {
+    let mut relation = source(world, select, order)?;
+    let clock = Clock { precision: relation.precision, ..world.clock() };
+    let items = expand(&select.items, &relation.columns)?;
+    let (about, parameters) = (world.about.clone(), world.parameters.clone());
+    let mut binder = Binder {
+        columns: &relation.columns,
+        clock: &clock,
+        about: &about,
+        parameters: &parameters,
+        aggregates: None,
+        windows: select.window.is_some(),
+    };
+    let filter = select.filter.as_ref().map(|filter| binder.bind(filter)).transpose()?;
+    let (fields, plan) = bind(&mut binder, select, &items, order, filter.as_ref(), relation.time)?;
+    if let Some(filter) = &filter {
+        relation.rows.retain(|row| holds(&filter.node, &Env::row(row, &clock)));
+    }
+    world.check()?;
+    let mut out =
+        if plan.grouped { groups::run(&plan, &relation, world)? } else { plain(&plan, &relation) };
+    if select.distinct {
+        distinct(&mut out);
+    }
+    Ok((Rows { fields, rows: Vec::new(), precision: clock.precision }, out))
+}
+
+/// Stars as the columns that they show.
+fn expand(items: &[Item], columns: &[RelationColumn]) -> Result<Vec<Item>, Wrong> {
+    let mut list = Vec::new();
+    for item in items {
+        match &item.expr {
+            Expr::Star(table) => {
+                let own = columns.iter().filter(|c| {
+                    c.shown && table.as_ref().is_none_or(|t| c.table.as_deref() == Some(t))
+                });
+                let before = list.len();
+                list.extend(own.map(|c| Item {
+                    expr: Expr::Column(c.table.as_deref().map(Into::into), c.name.to_string()),
+                    name: c.name.to_string(),
+                    aliased: false,
+                }));
+                if list.len() == before {
+                    return Err(codes::unsupported("*"));
+                }
+            }
+            Expr::Call(name, arguments)
+                if matches!(name.as_str(), "first" | "last" | "last_row")
+                    && matches!(arguments.as_slice(), [Expr::Star(_)]) =>
+            {
+                list.extend(columns.iter().filter(|c| c.shown && !c.tag).map(|c| Item {
+                    expr: Expr::Call(name.clone(), vec![Expr::Column(None, c.name.to_string())]),
+                    name: format!("{name}({})", c.name),
+                    aliased: false,
+                }));
+            }
+            _ => list.push(item.clone()),
+        }
+    }
+    Ok(list)
+}
+
+fn bind(
+    binder: &mut Binder<'_>,
+    select: &Select,
+    items: &[Item],
+    order: &[Order],
+    filter: Option<&Typed>,
+    time: Option<usize>,
+) -> Result<(Vec<Field>, Plan), Wrong> {
+    let clock = *binder.clock;
+    let mut keys = Vec::new();
+    for expr in select.partition.iter().map(|item| &item.expr).chain(&select.group) {
+        keys.push(binder.bind(expr)?.node);
+    }
+    let cut = match &select.window {
+        None => None,
+        Some(window) => Some(cut_of(binder, window)?),
+    };
+    binder.aggregates = Some(Vec::new());
+    let mut bound = Vec::with_capacity(items.len());
+    let mut fields = Vec::with_capacity(items.len());
+    for item in items {
+        let typed = binder.bind(&item.expr)?;
+        fields.push(Field { name: item.name.clone(), kind: typed.kind });
+        bound.push(typed);
+    }
+    let having = match &select.having {
+        Some(having) => Some(binder.bind(having)?.node),
+        None => None,
+    };
+    let by = bind_order(binder, items, order, &fields, &bound)?;
+    let aggregates = binder.aggregates.take().unwrap_or_default();
+    let grouped = !aggregates.is_empty() || cut.is_some() || !select.group.is_empty();
+    let range = time.zip(filter).map_or((None, None), |(time, filter)| {
+        let mut range = (None, None);
+        bounds(&filter.node, time, &clock, &mut range);
+        range
+    });
+    let fill = match &select.window {
+        Some(Window::Interval { fill, .. }) if *fill != Fill::None => Some(fill.clone()),
+        _ => None,
+    };
+    if fill.is_some() && (range.0.is_none() || range.1.is_none()) {
+        return Err(codes::no_range());
+    }
+    let plan = Plan {
+        items: bound,
+        order: by,
+        having,
+        keys,
+        aggregates,
+        cut,
+        fill,
+        range,
+        grouped,
+        clock,
+    };
+    if grouped {
+        groups::check(&plan, binder.columns)?;
+    }
+    Ok((fields, plan))
+}
+
+/// What rows are sorted by: an output column, or an expression of its own.
+fn bind_order(
+    binder: &mut Binder<'_>,
+    items: &[Item],
+    order: &[Order],
+    fields: &[Field],
+    bound: &[Typed],
+) -> Result<Vec<Node>, Wrong> {
+    let aliased = |expr: &Expr| match expr {
+        Expr::Column(None, name) => items.iter().position(|i| i.aliased && i.name == *name),
+        _ => None,
+    };
+    let mut by = Vec::new();
+    for one in order {
+        let place = match &one.expr {
+            Expr::Int(_) => output(&one.expr, fields),
+            expr => aliased(expr),
+        };
+        by.push(match place.and_then(|at| bound.get(at)) {
+            Some(typed) => typed.node.clone(),
+            None => binder.bind(&one.expr)?.node,
+        });
+    }
+    Ok(by)
+}
+
+fn cut_of(binder: &mut Binder<'_>, window: &Window) -> Result<Cut, Wrong> {
+    let clock = *binder.clock;
+    Ok(match window {
+        Window::Interval { .. } => {
+            window::interval(window, &clock)?.ok_or_else(|| codes::unsupported("interval"))?
+        }
+        Window::Session { time, gap } => {
+            if binder.bind(time)?.kind != Kind::Timestamp {
+                return Err(codes::unsupported("session"));
+            }
+            let gap = super::time::units(*gap, clock.precision).filter(|gap| *gap > 0);
+            Cut::Session(gap.ok_or_else(|| codes::unsupported("session"))?)
+        }
+        Window::State(state) => Cut::State(binder.bind(state)?.node),
+        Window::Event { start, end } => {
+            Cut::Event(binder.bind(start)?.node, binder.bind(end)?.node)
+        }
+        Window::Count { rows, sliding } => {
+            let count = usize::try_from(*rows).ok().filter(|n| *n > 0);
+            let count = count.ok_or_else(|| codes::unsupported("count_window"))?;
+            let step = sliding.map_or(count, |n| n.max(1) as usize);
+            Cut::Count(count, step)
+        }
+    })
+}
+
+/// The times that a condition lets through at most.
+fn bounds(node: &Node, time: usize, clock: &Clock, range: &mut (Option<i64>, Option<i64>)) {
+    let Node::Binary(operator, left, right) = node else { return };
+    if *operator == Binary::And {
+        bounds(left, time, clock, range);
+        return bounds(right, time, clock, range);
+    }
+    let is_time = |node: &Node| matches!(node, Node::Column(index) if *index == time);
+    let constant = |node: &Node| match node {
+        Node::Const(_) | Node::Move(..) | Node::Cast(..) => {
+            match eval(node, &Env::row(&[], clock)) {
+                Cell::Int(at) => Some(at),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    let (flipped, at) = match (is_time(left), is_time(right)) {
+        (true, false) => (false, constant(right)),
+        (false, true) => (true, constant(left)),
+        _ => return,
+    };
+    let Some(at) = at else { return };
+    let (low, high) = match (operator, flipped) {
+        (Binary::Equal, _) => (Some(at), Some(at)),
+        (Binary::GreaterOrEqual, false) | (Binary::LessOrEqual, true) => (Some(at), None),
+        (Binary::Greater, false) | (Binary::Less, true) => (at.checked_add(1), None),
+        (Binary::LessOrEqual, false) | (Binary::GreaterOrEqual, true) => (None, Some(at)),
+        (Binary::Less, false) | (Binary::Greater, true) => (None, at.checked_sub(1)),
+        _ => (None, None),
+    };
+    range.0 = low.map(|low| range.0.map_or(low, |old| old.max(low))).or(range.0);
+    range.1 = high.map(|high| range.1.map_or(high, |old| old.min(high))).or(range.1);
+}
+
+/// Rows as they are, slice by slice.
+fn plain(plan: &Plan, relation: &Relation) -> Vec<Out> {
+    let mut out = Vec::new();
+    for (slice, list) in groups::slices(plan, relation).into_iter().enumerate() {
+        for at in list {
+            let Some(row) = relation.rows.get(at) else { continue };
+            let env = Env { range: plan.range, ..Env::row(row, &plan.clock) };
+            let cells = plan.items.iter().map(|item| eval(&item.node, &env)).collect();
+            let order = plan.order.iter().map(|node| eval(node, &env)).collect();
+            out.push(Out { slice, cells, order });
+        }
+    }
+    out
+}
