@@ -60,7 +60,8 @@ fn text_of(value: &Value<'_>) -> String {
         return text.to_string();
     }
     let mut out = Vec::new();
-    write_value(value, Style::Script, &mut out);
+    // Owned, so that blanks of the text as it arrived are left out.
+    write_value(&value.own(), Style::Script, &mut out);
     String::from_utf8(out).unwrap_or_default()
 }
 
