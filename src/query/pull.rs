@@ -83,13 +83,6 @@ pub trait Bench {
     /// # Errors
     /// As [`Bench::open`].
     fn observed_fields(&mut self, topic: &Arc<Topic>) -> Result<Arc<[String]>, Fault>;
-    /// A snapshot of a topic from a record on.
-    ///
-    /// # Errors
-    /// As [`Bench::open`].
-    fn open_from(&mut self, topic: &Arc<Topic>, _from: Offset) -> Result<Box<dyn Records>, Fault> {
-        self.open(topic)
-    }
     /// Everything that is defined about typed tables.
     fn tables(&mut self) -> Arc<Tables> {
         Arc::default()

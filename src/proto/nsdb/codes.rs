@@ -1,5 +1,6 @@
 //! Texts of the protocol (nsdb, 3 to 5 and 8), and what a refusal becomes.
 
+use crate::model::name::TopicName;
 use crate::model::refusal::Refusal;
 
 pub const INVALID_MESSAGE: &[u8] = b"{\"error\":\"invalid message sent\"}";
@@ -13,6 +14,12 @@ pub const BAD_METRIC: &str =
 /// `Metric m does not exist ` with its blank.
 pub fn unknown_metric(metric: &str) -> String {
     format!("Metric {metric} does not exist ")
+}
+
+/// `Metric m is a typed table, read only here`, of the bare name of a topic.
+pub fn typed_table(name: &TopicName) -> String {
+    let metric = name.short().rsplit('.').next().unwrap_or_default();
+    format!("Metric {metric} is a typed table, read only here")
 }
 
 /// Status and text of a refused write.

@@ -167,8 +167,9 @@ fn drop_namespace(session: &mut Nsdb, database: &str, namespace: &str, intake: &
         map::parts(name).is_some_and(|(db, ns, _)| db == database && ns == namespace)
     };
     let topics = intake.topics();
-    let names: Vec<TopicName> =
-        topics.iter().map(|topic| topic.name.clone()).filter(of_it).collect();
+    // Typed tables are passed over.
+    let own = topics.iter().filter(|topic| !topic.typed && of_it(&topic.name));
+    let names: Vec<TopicName> = own.map(|topic| topic.name.clone()).collect();
     match session.who.may(Role::Write, names.iter().map(TopicName::short), "*") {
         Ok(()) => drop(session, names, intake),
         Err(reason) => refuse(&reason, intake),
@@ -177,6 +178,11 @@ fn drop_namespace(session: &mut Nsdb, database: &str, namespace: &str, intake: &
 
 /// Drops metrics, if they are there.
 pub(super) fn drop(session: &mut Nsdb, mut names: Vec<TopicName>, intake: &mut dyn Intake) {
+    let is_typed = |name: &&TopicName| intake.topic(name).is_some_and(|topic| topic.typed);
+    if let Some(name) = names.iter().find(is_typed) {
+        let message = super::codes::typed_table(name);
+        return text(intake, 400, &message);
+    }
     names.retain(|name| intake.topic(name).is_some());
     if names.is_empty() {
         return text(intake, 200, "Ok");

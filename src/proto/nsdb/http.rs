@@ -234,6 +234,9 @@ fn append(
     intake: &mut dyn Intake,
 ) {
     let Some(topic) = intake.topic(name) else { return text(intake, 500, "the metric is gone") };
+    if topic.typed {
+        return text(intake, 400, &codes::typed_table(name));
+    }
     if let Err(mismatch) = metric.admit(bit) {
         return text(intake, 400, &mismatch.to_string());
     }

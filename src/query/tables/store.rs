@@ -154,7 +154,7 @@ pub fn stand(bench: &mut dyn Bench, topic: &Arc<Topic>) -> Result<Arc<Sheets>, F
         None => Arc::default(),
     };
     let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut records = bench.open_from(topic, held.next)?;
+    let mut records = bench.open_at(topic, held.next)?;
     loop {
         let more = records.next_chunk(&mut |offset, record| {
             if offset >= held.next {

@@ -180,20 +180,6 @@ impl Bench for Worker {
         Ok(fields)
     }
 
-    fn open_from(&mut self, topic: &Arc<Topic>, from: Offset) -> Result<Box<dyn Records>, Fault> {
-        let snapshot = self.snapshot(topic)?;
-        Ok(match snapshot.view {
-            Some(view) => {
-                Box::new(LogRecords { cursor: Some(Cursor::new(view, from)), head: snapshot.head })
-            }
-            None => Box::new(KeptRecords {
-                batches: snapshot.kept.into(),
-                at: from,
-                head: snapshot.head,
-            }),
-        })
-    }
-
     fn tables(&mut self) -> Arc<Tables> {
         Arc::clone(self.process.directory().tables())
     }

@@ -125,6 +125,10 @@ struct TestRecords {
 }
 
 impl Records for TestRecords {
+    fn head(&self) -> Offset {
+        self.list.len() as Offset
+    }
+
     fn next_chunk(
         &mut self,
         visit: &mut dyn FnMut(Offset, &Record<'_>) -> ControlFlow<()>,
@@ -155,9 +159,9 @@ impl Bench for TestBench {
         self.topics.iter().any(|(topic, _)| topic.name.database() == database)
     }
 
-    fn open(&mut self, topic: &Arc<Topic>) -> Result<Box<dyn Records>, Fault> {
+    fn open_at(&mut self, topic: &Arc<Topic>, from: Offset) -> Result<Box<dyn Records>, Fault> {
         let (_, list) = self.topics.iter().find(|(own, _)| own.id == topic.id).unwrap();
-        Ok(Box::new(TestRecords { list: Arc::clone(list), next: 0 }))
+        Ok(Box::new(TestRecords { list: Arc::clone(list), next: from as usize }))
     }
 
     fn observed_fields(&mut self, topic: &Arc<Topic>) -> Result<Arc<[String]>, Fault> {
