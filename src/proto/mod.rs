@@ -4,7 +4,6 @@
 //! A sixth protocol is one new folder with the same files, one row of [`PROTOCOLS`] and one variant
 //! of [`AnySession`].
 
-pub mod absent;
 pub mod contract;
 pub mod jsonjet;
 pub mod mesh;

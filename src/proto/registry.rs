@@ -1,6 +1,5 @@
 //! The table of front-ends: one row for each port, and the closed set of their sessions.
 
-use super::absent::Absent;
 use super::contract::{CloseReason, Intake, Manners, Message, PeerInfo, Session, Violation};
 use super::jsonjet::JsonJet;
 use super::mesh::{MeshApi, MeshUser};
@@ -105,8 +104,6 @@ pub enum AnySession {
     Nsdb(Box<Nsdb>),
     /// A TDengine client.
     Taos(Box<Taos>),
-    /// A front-end to come.
-    Absent(Absent),
 }
 
 macro_rules! each {
@@ -118,7 +115,6 @@ macro_rules! each {
             AnySession::Raw($session) => $call,
             AnySession::Nsdb($session) => $call,
             AnySession::Taos($session) => $call,
-            AnySession::Absent($session) => $call,
         }
     };
 }
