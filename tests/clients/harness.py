@@ -120,6 +120,7 @@ def eventually(condition, what="condition", patience=PATIENCE):
 
 PORT_LOCK = threading.Lock()
 PORTS_GIVEN = set()
+STARTED = set()    # every server with a process, for a run that is cut short
 
 
 def free_ports(count):
@@ -160,6 +161,7 @@ class Server:
         env = {k: v for k, v in os.environ.items() if k not in ("NOTIFY_SOCKET", "WEIR_LOG")}
         self.proc = subprocess.Popen([*self.prefix, BINARY, "serve", "--config", self.config],
                                      stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=env)
+        STARTED.add(self)
 
     def start(self):
         self.spawn()
@@ -205,6 +207,7 @@ class Server:
 
     def remove(self):
         self.kill()
+        STARTED.discard(self)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):

@@ -2,7 +2,9 @@
 """Runs the client suites: run.py [--jobs N] [--list] [SUBSTRING ...]. The last line is 'N passed, N failed'."""
 
 import argparse
+import faulthandler
 import importlib
+import os
 import pathlib
 import sys
 import threading
@@ -28,16 +30,38 @@ if not pathlib.Path(harness.BINARY).exists():
 printing = threading.Lock()
 
 
+# Most tests take less than a second, the slowest twenty; one that takes this long never ends.
+PATIENCE = 180
+RUNNING, PASSED = {}, []
+
+
+def watch():
+    """A test that hangs is said with the stack of every thread, and the run ends there."""
+    while True:
+        time.sleep(1)
+        late = [name for name, begin in list(RUNNING.items()) if time.monotonic() - begin > PATIENCE]
+        if late:
+            with printing:
+                print("\n".join(f"FAILED  hangs since {PATIENCE} s: {name}" for name in late), flush=True)
+                faulthandler.dump_traceback(sys.stdout)
+                for server in harness.STARTED:
+                    server.remove()
+                print(f"{len(PASSED)} passed, {len(late)} failed", flush=True)
+            os._exit(1)
+
+
 def run(entry):
     name, function = entry
-    begin = time.monotonic()
+    begin = RUNNING[name] = time.monotonic()
     try:
         function()
         word, detail = "ok", ""
+        PASSED.append(name)
     except harness.Skip as why:
         word, detail = "skipped", f"  {why}"
     except BaseException:
         word, detail = "FAILED", "\n" + traceback.format_exc()
+    RUNNING.pop(name)
     with printing:
         print(f"{word:7} {time.monotonic() - begin:6.2f}s {name}{detail}", flush=True)
     return word
@@ -47,6 +71,7 @@ chosen = [t for t in harness.TESTS if not arguments.only or any(part in t[0] for
 if arguments.list:
     print("\n".join(name for name, _ in chosen))
     sys.exit(0)
+threading.Thread(target=watch, daemon=True).start()
 alone = [t for t in chosen if getattr(t[1], "alone", False)]
 try:
     with ThreadPoolExecutor(arguments.jobs) as pool:
