@@ -357,7 +357,7 @@ impl Shard {
         let applied = self.core.catalog.apply(change);
         if self.core.id == 0 {
             let lookups = self.core.catalog.lookups();
-            self.core.process.directory().apply(change, lookups);
+            self.core.process.apply(change, lookups);
         }
         if let Change::FlowCreated(flow) = change {
             self.start_flow(flow);

@@ -134,6 +134,11 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// The topic is gone.
+    pub fn forget(&self, topic: TopicId) {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).remove(&topic);
+    }
+
     fn held(&self, topic: TopicId) -> Arc<Mutex<Held>> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let cells = |held: &Arc<Mutex<Held>>| held.try_lock().map_or(0, |held| held.cells);
