@@ -60,7 +60,9 @@ impl Shard {
             Command::Hide { topic, ranges } => {
                 self.core.send(0, Mail::Hide { origin, topic, ranges });
             }
-            Command::Subscribe { topics } => self.subscribe(origin, topics),
+            Command::Subscribe { topics, interest } => {
+                self.subscribe(origin, topics, interest);
+            }
             Command::Unsubscribe { subscriptions } => {
                 for (topic, id) in subscriptions {
                     self.end_subscription(topic, id);

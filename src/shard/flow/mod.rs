@@ -321,10 +321,11 @@ impl Shard {
         if !behind && !typed && selector.is_worth_it(flows) {
             // Flow after flow: the states of thousands do not fit into a cache, so each is fetched
             // once for a batch.
+            let mut found = Vec::new();
             let mut hits: Vec<(usize, (Offset, Record<'_>))> = Vec::new();
             for (offset, record) in &list {
-                let found = selector.select(&of_record(record), &lookups);
-                hits.extend(found.into_iter().map(|index| (index, (*offset, *record))));
+                selector.select(&of_record(record), &lookups, &mut found);
+                hits.extend(found.iter().map(|index| (*index as usize, (*offset, *record))));
             }
             hits.sort_by_key(|(index, _)| *index);
             let mut own: Vec<(Offset, Record<'_>)> = Vec::new();

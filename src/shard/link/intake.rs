@@ -231,7 +231,7 @@ impl Intake for Desk<'_> {
                 let of = |m: &crate::metrics::Shard| m.fronts[self.front as usize].websockets.get();
                 process.metrics.iter().map(of).sum()
             }
-            Gauge::UptimeMs => (crate::sys::clock::monotonic_ns() - process.started_ns) / 1_000_000,
+            Gauge::UptimeMs => self.core.now_ms.saturating_sub(process.started_ns / 1_000_000),
         }
     }
 
