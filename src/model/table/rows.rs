@@ -112,24 +112,8 @@ pub fn encode(
     tags: &[(Column, Cell)],
     columns: &[Written],
 ) -> Vec<u8> {
-    let mut out = vec![1];
-    let (tag, from, to) = match deed {
-        Deed::Write => (0, 0, 0),
-        Deed::Delete(from, to) => (1, from, to),
-        Deed::Drop => (2, 0, 0),
-    };
-    out.push(tag);
-    if tag == 1 {
-        out.extend_from_slice(&from.to_le_bytes());
-        out.extend_from_slice(&to.to_le_bytes());
-    }
-    out.push(precision.code());
-    put_name(table, &mut out);
-    put_u16(tags.len(), &mut out);
-    for (column, cell) in tags {
-        put_column(column, &mut out);
-        encode_cell(cell, &mut out);
-    }
+    let mut out = Vec::new();
+    put_head(deed, precision, table, tags, &mut out);
     put_u16(columns.len(), &mut out);
     let rows = columns.first().map_or(0, |first| first.cells.len());
     out.extend_from_slice(&(rows as u32).to_le_bytes());
@@ -138,6 +122,33 @@ pub fn encode(
         put_cells(written.column.kind, &written.cells, &mut out);
     }
     out
+}
+
+/// What stands before the columns of a record.
+pub(super) fn put_head(
+    deed: Deed,
+    precision: Precision,
+    table: &str,
+    tags: &[(Column, Cell)],
+    out: &mut Vec<u8>,
+) {
+    let (tag, from, to) = match deed {
+        Deed::Write => (0, 0, 0),
+        Deed::Delete(from, to) => (1, from, to),
+        Deed::Drop => (2, 0, 0),
+    };
+    out.extend_from_slice(&[1, tag]);
+    if tag == 1 {
+        out.extend_from_slice(&from.to_le_bytes());
+        out.extend_from_slice(&to.to_le_bytes());
+    }
+    out.push(precision.code());
+    put_name(table, out);
+    put_u16(tags.len(), out);
+    for (column, cell) in tags {
+        put_column(column, out);
+        encode_cell(cell, out);
+    }
 }
 
 fn put_u16(n: usize, out: &mut Vec<u8>) {
@@ -149,7 +160,7 @@ fn put_name(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
 }
 
-fn put_column(column: &Column, out: &mut Vec<u8>) {
+pub(super) fn put_column(column: &Column, out: &mut Vec<u8>) {
     put_u16(usize::from(column.id), out);
     out.push(column.kind.code());
     out.extend_from_slice(&column.kind.length().to_le_bytes());
