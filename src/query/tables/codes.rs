@@ -19,6 +19,8 @@ codes! {
     no_table_named = 0x022B "Stmt table name not set";
     /// Columns of one write that have not the same number of values.
     uneven = 0xFFFF "columns of different length";
+    /// Two changes of one definition at once.
+    changed = 0xFFFF "the table was changed meanwhile, please try again";
     /// The role does not allow it.
     no_privilege = 0x0303 "Insufficient privilege for operation";
     /// A supertable of that name exists.

@@ -8,6 +8,7 @@
 //! under 2 ns of checks; of a request that goes to a worker: about 50 us, whatever it holds.
 //! Invariant: every action but `close` is answered once, in order.
 
+mod carry;
 mod frame;
 mod json;
 mod state;
@@ -17,11 +18,12 @@ pub(super) use work::{Request, Told, Work};
 
 use super::codec::{Ask, Frame, Reply, fault};
 use super::job::Slot;
+use super::schemaless::{self, Lines};
 use super::session::{Taos, who};
 use crate::fanout::Outbox;
 use crate::proto::Intake;
 use crate::query::dialect::taos::Wrong;
-use crate::query::tables::codes;
+use crate::query::tables::{Who, codes};
 use state::Shared;
 use std::collections::BTreeMap;
 
@@ -42,7 +44,7 @@ struct Held {
     last: u64,
 }
 
-/// What is under way.
+/// What is under way over a WebSocket.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub action: String,
@@ -57,7 +59,8 @@ pub(super) struct Pending {
 pub struct Statements {
     one: Held,
     two: Held,
-    pending: Option<(Slot<Told>, Pending)>,
+    /// What a worker has; without more about it, its answer goes over HTTP.
+    pending: Option<(Slot<Told>, Option<Pending>)>,
 }
 
 impl Statements {
@@ -136,7 +139,7 @@ impl Taos {
     ) -> Result<(), Wrong> {
         let unknown = || fault(format!("unknown action {}", ask.action));
         if ask.action == "insert" {
-            let work = super::schemaless::request(ask)?;
+            let work = schemaless::request(ask)?;
             return self.hand_over(&ask.action, request, None, Shared::default(), work, intake);
         }
         let version = version_of(&ask.action).ok_or_else(unknown)?;
@@ -189,7 +192,26 @@ impl Taos {
         self.hand_over(action, frame.request, Some(frame.object), shared, work, intake)
     }
 
+    /// Writes points that came over HTTP.
+    pub(super) fn write_points(&mut self, who: Who, lines: Lines, intake: &mut dyn Intake) {
+        self.give(who, Shared::default(), Request::Insert(lines), None, intake);
+    }
+
     /// Gives a request to a worker; nothing more is read before its end.
+    fn give(
+        &mut self,
+        who: Who,
+        shared: Shared,
+        work: Request,
+        pending: Option<Pending>,
+        intake: &mut dyn Intake,
+    ) {
+        let slot = Slot::default();
+        self.statements.pending = Some((slot.clone(), pending));
+        intake.hold();
+        intake.run_query(Box::new(Work::new(who, shared, work, slot)));
+    }
+
     fn hand_over(
         &mut self,
         action: &str,
@@ -201,20 +223,18 @@ impl Taos {
     ) -> Result<(), Wrong> {
         let Some(login) = &self.login else { return Err(fault("server not connected")) };
         let who = who(login.user.as_ref(), login.database.clone(), login.zone, intake);
-        let slot = Slot::default();
         let (action, begun) = (action.to_owned(), intake.now());
         let pending = Pending { action, request, statement, begun };
-        self.statements.pending = Some((slot.clone(), pending));
-        intake.hold();
-        intake.run_query(Box::new(Work::new(who, shared, work, slot)));
+        self.give(who, shared, work, Some(pending), intake);
         Ok(())
     }
 
     /// A worker has carried out what it was given.
     pub(super) fn on_statement(&mut self, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
         let Some((slot, pending)) = self.statements.pending.take() else { return };
-        let timing = intake.now().saturating_sub(pending.begun).max(0) as u64;
         let told = slot.take();
+        let Some(pending) = pending else { return schemaless::http::finish(&told, intake) };
+        let timing = intake.now().saturating_sub(pending.begun).max(0) as u64;
         let error = told.as_ref().err();
         let mut reply = Reply::new(&pending.action, pending.request, error, timing);
         if let Some(id) = pending.statement {

@@ -3,6 +3,7 @@
 //! Method: every line is read into a point before anything is written, so that a bad one writes
 //! nothing; making room for them is `tables::bind::grow`'s. Limits: those of a message.
 
+pub(super) mod http;
 mod json;
 mod line;
 mod telnet;
