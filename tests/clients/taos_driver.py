@@ -91,6 +91,19 @@ def faults():
     statement.add_batch()
     eq(statement.execute(), 1)
     eq(rows("select v from t"), [(100,)])
+    statement.bind_param([times(1), taosws.ints_to_column([1])])
+    fails(statement.execute)
+    statement.add_batch()
+    CONNECTION.execute("drop table t")
+    fails(statement.execute)
+    statement = CONNECTION.statement()
+    statement.prepare("insert into ? values (?, ?)")
+    fails(lambda: statement.set_tbname("nothing"))
+    if hasattr(taosws, "TaosStmt2"):
+        statement = CONNECTION.stmt2_statement()
+        fails(lambda: statement.prepare("insert into nothing values (?, ?)"))
+        fails(lambda: statement.prepare("insert of t"))
+        fails(lambda: statement.bind([taosws.stmt2_bind_param_view(table_name="", tags=None, columns=[times(0)])]))
 
 
 def stmt2():

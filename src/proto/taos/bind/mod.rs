@@ -126,6 +126,9 @@ pub(super) fn mark(reply: &mut Reply, ask: &Ask<'_>) {
     if version_of(&ask.action).is_some() {
         reply.put("stmt_id", ask.number("stmt_id").unwrap_or(0));
     }
+    if matches!(ask.action.as_str(), "prepare" | "stmt2_prepare") {
+        reply.raw("is_insert", "false");
+    }
 }
 
 impl Taos {
@@ -240,8 +243,11 @@ impl Taos {
         if let Some(id) = pending.statement {
             reply.put("stmt_id", id);
         }
-        if let Ok(told) = told {
-            told.put(&mut reply);
+        match told {
+            Ok(told) => told.put(&mut reply),
+            // A client in use ends its process on an error without it.
+            Err(_) if pending.action.ends_with("prepare") => reply.raw("is_insert", "false"),
+            Err(_) => {}
         }
         out.text(&reply.end());
     }
