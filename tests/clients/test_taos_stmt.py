@@ -366,3 +366,31 @@ def points_come_over_http():
     eq(post(f"/opentsdb/v1/put/json/{name}", json.dumps(point)), (204, None))
     eq(taos.rows("select v, g from m"), [[1, "a"], [2, "a"]])
     eq(taos.rows("select _value, g from `m.x`"), [[5, "a"], [6, "b"]])
+
+
+@test
+def rows_that_wait_are_bounded_for_the_whole_connection():
+    taos = database(shared())
+    taos.rows("create table t (ts timestamp, a bigint, b bigint, c bigint)")
+    count = 100_000
+    body = b"".join(struct.pack("<bi", code, 8) for code in (9, 5, 5, 5)) + struct.pack("<4i", *[8 * count] * 4)
+    column = bytes((count + 7) // 8) + struct.pack(f"<{count}q", *range(T, T + count))
+    block = struct.pack("<iiiiIQ", 1, 0, count, 4, 0, 0) + body + 4 * column
+    with Client(taos) as client:
+        for number in (1, 2):
+            client.good("init")
+            client.good("prepare", stmt_id=number, sql="insert into t values(?, ?, ?, ?)")
+
+        def bind(number):
+            return client.frame(struct.pack("<QQQ", 1, number, 2) + block)
+
+        bound = 0
+        while bind(1 + bound % 2)["code"] == 0:
+            bound += 1
+        eq(bound, 10)
+        eq(bind(1)["message"], "rows of statements beyond 33554432 bytes")
+        for number in (1, 2):
+            client.good("add_batch", stmt_id=number)
+            eq(client.good("exec", stmt_id=number)["affected"], 5 * count)
+        eq(bind(1)["code"], 0)
+        eq(taos.rows("select count(*), max(c) from t"), [[count, T + count - 1]])

@@ -207,7 +207,7 @@ impl State {
         layout: &Layout,
         tables: &[frame::Table<'_>],
     ) -> Result<(), Wrong> {
-        let mut all = Batches::default();
+        let mut all = Batches::new(&self.batches.held());
         for table in tables {
             let name = match (&layout.table, table.name) {
                 (Some(name), _) => name.clone(),
@@ -225,11 +225,11 @@ impl State {
             };
             bind(world, layout, &name, tags, &table.columns, &mut all)?;
         }
-        if self.batches.is_empty() {
-            self.batches = all;
-            return Ok(());
+        match self.batches.is_empty() {
+            true => self.batches = all,
+            false => self.batches.take_over(all),
         }
-        self.batches.take_over(all)
+        Ok(())
     }
 
     /// Binds rows of several tables that lie behind each other.
@@ -277,7 +277,7 @@ impl State {
         match prepared {
             Prepared::Insert(_) if self.is_open => misused(),
             Prepared::Insert(layout) => {
-                let batches = std::mem::take(&mut self.batches);
+                let batches = self.batches.take();
                 batches.write(world, layout).map(Told::Affected)
             }
             Prepared::Query(statement, count) => {

@@ -23,6 +23,7 @@ use super::session::{Taos, who};
 use crate::fanout::Outbox;
 use crate::proto::Intake;
 use crate::query::dialect::taos::Wrong;
+use crate::query::tables::bind::HeldBytes;
 use crate::query::tables::{Who, codes};
 use state::Shared;
 use std::collections::BTreeMap;
@@ -59,6 +60,8 @@ pub(super) struct Pending {
 pub struct Statements {
     one: Held,
     two: Held,
+    /// Of rows that wait, of all statements together.
+    bytes: HeldBytes,
     /// What a worker has; without more about it, its answer goes over HTTP.
     pending: Option<(Slot<Told>, Option<Pending>)>,
 }
@@ -76,9 +79,10 @@ impl Statements {
             let text = format!("Invalid parameters: more than {STATEMENTS_MAX} statements");
             return Err(Wrong::new(0x0118, text));
         }
+        let shared = Shared::new(&self.bytes);
         let held = self.held(version);
         held.last += 1;
-        held.list.insert(held.last, Shared::default());
+        held.list.insert(held.last, shared);
         Ok(held.last)
     }
 

@@ -7,7 +7,7 @@ use crate::proto::taos::codec::fault;
 use crate::proto::taos::job::Table;
 use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::Name;
-use crate::query::tables::bind::{Batches, Prepared};
+use crate::query::tables::bind::{Batches, HeldBytes, Prepared};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A statement, held by its connection and lent to a worker.
@@ -15,6 +15,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Shared(Arc<Mutex<State>>);
 
 impl Shared {
+    /// A new statement, whose rows are counted among those of others.
+    pub fn new(held: &HeldBytes) -> Self {
+        let state = State { batches: Batches::new(held), ..State::default() };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
     /// Nobody else holds it meanwhile: the connection waits for its worker.
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -43,7 +49,8 @@ pub struct State {
 impl State {
     /// Begins anew with another text.
     pub fn begin(&mut self, prepared: Prepared) {
-        *self = Self { prepared: Some(Arc::new(prepared)), ..Self::default() };
+        let batches = Batches::new(&self.batches.held());
+        *self = Self { prepared: Some(Arc::new(prepared)), batches, ..Self::default() };
     }
 
     /// The text, read.

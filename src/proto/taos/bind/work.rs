@@ -36,15 +36,20 @@ pub enum Request {
 impl Request {
     /// Reads what a worker has to do.
     pub fn read(ask: &Ask<'_>) -> Result<Self, Wrong> {
+        let wrong = || fault(format!("unmarshal {} request error", ask.action));
         let list = |name: &str| match ask.arg(name) {
             Value::Missing | Value::Null => Ok("[]".to_owned()),
             Value::Json(text) if text.starts_with('[') => Ok(text.to_owned()),
-            _ => Err(fault(format!("unmarshal {} request error", ask.action))),
+            _ => Err(wrong()),
         };
         Ok(match ask.action.as_str() {
             "prepare" => Self::Prepare(ask.text("sql")?),
             "stmt2_prepare" => {
-                let wanted = matches!(ask.arg("get_fields"), Value::Bool(true));
+                let wanted = match ask.arg("get_fields") {
+                    Value::Bool(wanted) => wanted,
+                    Value::Missing | Value::Null => false,
+                    _ => return Err(wrong()),
+                };
                 Self::PrepareTwo(ask.text("sql")?, wanted)
             }
             "set_table_name" => Self::SetTableName(ask.text("name")?),

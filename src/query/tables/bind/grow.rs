@@ -6,7 +6,7 @@
 //! subtable that follow each other with the same fields become one record.
 
 use super::super::insert::{Place, Planned, plan_packed, write};
-use super::super::relation::{Target, database_of, find, topic_name};
+use super::super::relation::{PERFORMANCE, SCHEMA, Target, database_of, find, topic_name};
 use super::super::{World, codes};
 use crate::model::command::Definitions;
 use crate::model::name::TopicName;
@@ -86,6 +86,9 @@ pub fn insert(world: &mut World<'_>, points: &[Point]) -> Result<u64, Wrong> {
         return Err(codes::no_privilege());
     }
     let database = database_of(world, &Name::default())?;
+    if database == SCHEMA || database == PERFORMANCE {
+        return Err(codes::no_privilege());
+    }
     let needs = needs_of(points)?;
     define(world, &database, &needs)?;
     let planned = plan(world, &database, points)?;

@@ -10,7 +10,7 @@ mod batches;
 pub mod grow;
 pub mod pack;
 
-pub use batches::Batches;
+pub use batches::{Batches, HeldBytes};
 pub use pack::{Data, Input, pack, single};
 
 use super::convert::{Clock, literal};
@@ -24,7 +24,7 @@ use crate::query::dialect::taos::{Wrong, parse};
 use ahash::AHashMap;
 use std::sync::Arc;
 
-/// Bytes that a statement may hold unwritten; an append takes twice as much.
+/// Bytes that the statements of a connection may hold unwritten; an append takes thrice as much.
 const HELD_BYTES_MAX: usize = 32 << 20;
 /// Length of `tbname` as clients know it.
 pub const TABLE_NAME_LENGTH: u32 = 269;
@@ -359,7 +359,7 @@ impl Layout {
 }
 
 fn too_much() -> Wrong {
-    Wrong::new(0xFFFF, format!("rows of a statement beyond {HELD_BYTES_MAX} bytes"))
+    Wrong::new(0xFFFF, format!("rows of statements beyond {HELD_BYTES_MAX} bytes"))
 }
 
 fn outside<'c>(columns: impl Iterator<Item = &'c Column>, values: &[Expr]) -> Vec<Column> {
