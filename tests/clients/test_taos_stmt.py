@@ -8,8 +8,9 @@ import os
 import pathlib
 import struct
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
-from harness import PATIENCE, ROOT, Skip, Ws, eq, http_call, rows, shared, test
+from harness import PATIENCE, ROOT, Server, Skip, Ws, eq, http_call, rows, shared, test
 from test_taos import T, database
 
 CLIENTS = pathlib.Path(os.environ.get("WEIR_CLIENTS") or ROOT / ".cache" / "clients")
@@ -394,3 +395,65 @@ def rows_that_wait_are_bounded_for_the_whole_connection():
             eq(client.good("exec", stmt_id=number)["affected"], 5 * count)
         eq(bind(1)["code"], 0)
         eq(taos.rows("select count(*), max(c) from t"), [[count, T + count - 1]])
+
+
+@test
+def connections_widen_one_supertable_at_once():
+    taos = database(shared())
+
+    def write(number):
+        with Client(taos) as client:
+            for n in range(10):
+                data = f"m,g=x,t{number}_{n}=y v=1i,c{number}_{n}={number}i,s=\"{'x' * (n * 8 + number)}\" {T + number * 100 + n}"
+                client.good("insert", protocol=1, precision="ms", data=data)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    eq(taos.rows("select count(*), sum(v), max(length(s)) from m"), [[80, 80, 79]])
+    for number in range(8):
+        eq(taos.rows(f"select count(*), sum(c{number}_{number}) from m where t{number}_{number} = 'y'"), [[1, number]])
+    eq(len(taos.rows("describe m")), 1 + 1 + 80 + 1 + 1 + 80)
+
+
+@test
+def what_exec_acknowledged_survives_a_kill():
+    with Server() as server:
+        taos = database(server)
+        taos.rows("create stable st (ts timestamp, v int) tags (g int)")
+        with Client(taos) as client:
+            client.good("init")
+            client.good("prepare", stmt_id=1, sql="insert into ? using st tags(?) values(?, ?)")
+            for number in range(50):
+                client.good("set_table_name", stmt_id=1, name=f"s{number}")
+                client.good("set_tags", stmt_id=1, tags=[number])
+                client.good("bind", stmt_id=1, columns=[[T, T + 1], [number, None]])
+                client.good("add_batch", stmt_id=1)
+            eq(client.good("exec", stmt_id=1)["affected"], 100)
+            client.good("insert", protocol=2, data=f"volt {T} 219 loc=sf")
+            server.restart(by_kill=True)
+        eq(taos.rows("select count(*), count(v), sum(g) from st"), [[100, 50, 2 * 1225]])
+        eq(taos.rows("select _value, loc from volt"), [[219, "sf"]])
+
+
+@test
+def rows_of_several_tables_are_bound_and_written_at_once():
+    taos = database(shared())
+    taos.rows("create stable st (ts timestamp, v int) tags (g int)")
+
+    def field(code, values, lengths=b"\0"):
+        data = b"".join(values)
+        rest = struct.pack("<ii", code, len(values)) + bytes(len(values)) + lengths + struct.pack("<I", len(data)) + data
+        return struct.pack("<I", len(rest) + 4) + rest
+
+    fields = field(8, [b"a", b"a", b"b"], b"\1" + struct.pack("<3i", 1, 1, 1))
+    fields += field(4, [struct.pack("<i", n) for n in (1, 1, 2)])
+    fields += field(9, [struct.pack("<q", n) for n in (T, T + 1, T)]) + field(4, [struct.pack("<i", n) for n in (7, 8, 9)])
+    head = struct.pack("<QQQH5I", 2**64 - 1, 1, 11, 1, 20 + len(fields), 3, 2, 4, 20)
+    with Client(taos) as client:
+        client.good("stmt2_init")
+        client.good("stmt2_prepare", stmt_id=1, sql="insert into ? using st tags(?) values(?, ?)")
+        reply = client.frame(head + fields)
+        eq([reply[key] for key in ("code", "action", "req_id", "stmt_id", "affected")], [0, "stmt2_bind_exec", 2**64 - 1, 1, 3])
+        for cut in range(24, len(head + fields)):
+            assert client.frame((head + fields)[:cut])["code"] == 65535
+    eq(taos.rows("select tbname, g, v from st order by tbname, ts"), [["a", 1, 7], ["a", 1, 8], ["b", 2, 9]])

@@ -1,12 +1,13 @@
 //! Points without a schema (taos, section 6): supertables are made and widened as they come.
 //!
 //! Method: all points are read before anything is changed; what they need is compared with what is
-//! defined; the definitions are changed at once, on condition that they still are as they were
-//! read, else it begins anew. Then rows are written like those of any INSERT. Points of one
+//! defined; the definitions are changed at once, by one connection after the other, on condition
+//! that they still are as they were read (an ALTER may come between), else it begins anew. Then rows are written like those of any INSERT. Points of one
 //! subtable that follow each other with the same fields become one record.
 
 use super::super::insert::{Place, Planned, plan_packed, write};
 use super::super::relation::{PERFORMANCE, SCHEMA, Target, database_of, find, topic_name};
+use super::super::store::Standing;
 use super::super::{World, codes};
 use crate::model::command::Definitions;
 use crate::model::name::TopicName;
@@ -17,7 +18,7 @@ use crate::model::table::{Column, Kind, Packed, Subtable, Table};
 use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::Name;
 use ahash::AHashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// Name of the times of supertables that are made.
 const TIME: &str = "_ts";
@@ -148,47 +149,53 @@ fn needs_of(points: &[Point]) -> Result<Needs, Wrong> {
 
 /// Makes and widens supertables until they have all that is needed.
 fn define(world: &mut World<'_>, database: &str, needs: &Needs) -> Result<(), Wrong> {
+    if missing(world, database, needs)?.entries.is_empty() {
+        return Ok(());
+    }
+    let growing = world.bench.standing().map(Standing::growing).unwrap_or_default();
+    let _alone = growing.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..TRIES {
-        let mut wanted = Definitions::default();
-        for (measurement, needs) in needs {
-            let full = topic_name(database, measurement).map_err(|_| bad_data(measurement))?;
-            let name = name_of(database, measurement);
-            match find(world, &name) {
-                Ok(Target::Table(table, _)) if table.is_super => {
-                    let old = entry::encode_table(&table);
-                    let new = entry::encode_table(&grown(Table::clone(&table), needs)?);
-                    if new != old {
-                        let require = Require::Was(old);
-                        let family = entry::TABLE_FAMILY;
-                        wanted.entries.push(Entry::put(family, full.full(), new, require));
-                    }
-                }
-                Ok(_) => return Err(bad_data(measurement)),
-                Err(wrong) if wrong.code == 0x2603 => {
-                    if !(world.rights.may_touch)(full.short()) {
-                        return Err(wrong);
-                    }
-                    let value = entry::encode_table(&made(world, &full, needs)?);
-                    let require = Require::Absent;
-                    let family = entry::TABLE_FAMILY;
-                    wanted.entries.push(Entry::put(family, full.full(), value, require));
-                    wanted.create.push(full);
-                }
-                Err(wrong) => return Err(wrong),
-            }
-        }
+        world.refresh();
+        let wanted = missing(world, database, needs)?;
         if wanted.entries.is_empty() {
             return Ok(());
         }
-        let outcome = world.bench.define(wanted);
-        world.refresh();
-        match outcome {
+        match world.bench.define(wanted) {
             // Somebody else changed one of them; or all is well: one more look.
             Ok(()) | Err(Refusal::TopicExists | Refusal::UnknownTopic) => {}
             Err(why) => return Err(codes::refused(why)),
         }
     }
-    Err(codes::stable_exists())
+    Err(codes::changed())
+}
+
+/// What has to be defined.
+fn missing(world: &mut World<'_>, database: &str, needs: &Needs) -> Result<Definitions, Wrong> {
+    let mut wanted = Definitions::default();
+    for (measurement, needs) in needs {
+        let full = topic_name(database, measurement).map_err(|_| bad_data(measurement))?;
+        let name = name_of(database, measurement);
+        let mut put = |value, require| {
+            let family = entry::TABLE_FAMILY;
+            wanted.entries.push(Entry::put(family, full.full(), value, require));
+        };
+        match find(world, &name) {
+            Ok(Target::Table(table, _)) if table.is_super => {
+                let old = entry::encode_table(&table);
+                let new = entry::encode_table(&grown(Table::clone(&table), needs)?);
+                if new != old {
+                    put(new, Require::Was(old));
+                }
+            }
+            Ok(_) => return Err(bad_data(measurement)),
+            Err(wrong) if wrong.code == 0x2603 && (world.rights.may_touch)(full.short()) => {
+                put(entry::encode_table(&made(world, &full, needs)?), Require::Absent);
+                wanted.create.push(full);
+            }
+            Err(wrong) => return Err(wrong),
+        }
+    }
+    Ok(wanted)
 }
 
 fn name_of(database: &str, name: &str) -> Name {
