@@ -49,11 +49,14 @@ fn pair(text: &str, quotes: bool) -> Option<(String, &str)> {
 
 /// Reads a line.
 pub fn read(text: &str) -> Option<Parsed> {
-    let parts: Vec<&str> =
-        split(text.trim(), b' ', true).into_iter().filter(|part| !part.is_empty()).collect();
-    let (head, fields, time) = match parts.as_slice() {
-        [head, fields] => (*head, *fields, None),
-        [head, fields, time] => (*head, *fields, Some(written(time))),
+    let text = text.trim();
+    // Quotes mean something behind the tags only.
+    let head = split(text, b' ', false).into_iter().next()?;
+    let rest = split(text.get(head.len()..)?, b' ', true);
+    let rest: Vec<&str> = rest.into_iter().filter(|part| !part.is_empty()).collect();
+    let (fields, time) = match rest.as_slice() {
+        [fields] => (*fields, None),
+        [fields, time] => (*fields, Some(written(time))),
         _ => return None,
     };
     let mut head = split(head, b',', false).into_iter();
@@ -185,6 +188,8 @@ mod tests {
         assert_eq!(tags, [("a,b", "c=d"), ("e", "f")]);
         assert_eq!(line.fields[0].cell, Cell::text("1, 2=3"));
         assert_eq!(line.time, Some(written("9")));
+        let line = read(r#"m,size=5" v="a b",w=t"#).unwrap();
+        assert_eq!((&*line.tags[0].text, line.fields.len()), ("5\"", 2));
         for bad in ["m", "m v", "m v=", "m =1", ",a=b v=1", "m,a v=1", "m v=1 2 3", "m v=1,,w=2"] {
             assert!(read(bad).is_none(), "{bad}");
         }
