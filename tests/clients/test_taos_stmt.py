@@ -261,6 +261,11 @@ def a_query_takes_parameters():
         reply = client.good("use_result", stmt_id=1)
         eq((reply["stmt_id"], reply["fields_names"], reply["is_update"]), (1, ["v"], False))
         eq(client.good("fetch", id=reply["result_id"])["rows"], 2)
+        for value, count in (("2023-11-14T22:13:20.001Z", 2), ("2023-11-14 22:13:20.002", 1), (T + 1, 2)):
+            client.good("prepare", stmt_id=1, sql="select v from t where ts >= ? and v in (?, 3)")
+            client.good("bind", stmt_id=1, columns=[[value], [2]])
+            client.good("exec", stmt_id=1)
+            eq(client.good("fetch", id=client.good("use_result", stmt_id=1)["result_id"])["rows"], count)
 
 
 @test
