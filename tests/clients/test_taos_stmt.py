@@ -462,3 +462,56 @@ def rows_of_several_tables_are_bound_and_written_at_once():
         for cut in range(24, len(head + fields)):
             assert client.frame((head + fields)[:cut])["code"] == 65535
     eq(taos.rows("select tbname, g, v from st order by tbname, ts"), [["a", 1, 7], ["a", 1, 8], ["b", 2, 9]])
+
+
+USERS = """
+[[user]]
+name = "all"
+token = "t"
+roles = ["read", "write", "admin"]
+[[user]]
+name = "reader"
+token = "r"
+roles = ["read"]
+[[user]]
+name = "writer"
+token = "w"
+roles = ["write"]
+topics = ["fab.st*"]
+"""
+
+
+@test
+def roles_and_topics_bound_what_is_bound():
+    with Server(USERS) as server:
+        def client(token, database=""):
+            it = Ws(server, "taos", "/ws")
+            eq(it.ask({"action": "conn", "args": {"bearer_token": token, "db": database}})["code"], 0)
+
+            def call(action, **args):
+                return it.ask({"action": action, "args": {"stmt_id": 1, **args}})["code"]
+
+            return it, call
+
+        everybody = [client("t"), client("r"), client("w")]
+        for sql in ("create database fab", "create stable fab.st (ts timestamp, v int) tags (g int)",
+                    "create stable fab.other (ts timestamp, v int) tags (g int)"):
+            eq(everybody[0][1]("query", sql=sql), 0)
+        (_, reader), (_, writer) = client("r", "fab"), client("w", "fab")
+        point = {"protocol": 1, "precision": "ms"}
+        eq(reader("init"), 0)
+        eq(reader("prepare", sql="insert into ? using st tags(?) values(?, ?)"), 0x0303)
+        eq(reader("prepare", sql="select v from st where v = ?"), 0)
+        eq(reader("insert", data=f"stx v=1 {T}", **point), 0x0303)
+        eq(writer("init"), 0)
+        eq(writer("prepare", sql="select v from st where v = ?"), 0x0303)
+        eq(writer("prepare", sql="insert into ? using st tags(?) values(?, ?)"), 0)
+        for action, args in (("set_table_name", {"name": "a"}), ("set_tags", {"tags": [1]}),
+                             ("bind", {"columns": [[T], [1]]}), ("add_batch", {}), ("exec", {})):
+            eq(writer(action, **args), 0)
+        eq(writer("prepare", sql="insert into ? using other tags(?) values(?, ?)"), 0)
+        eq(writer("set_table_name", name="b"), 0)
+        eq(writer("set_tags", tags=[1]), 0x2603)
+        eq(writer("insert", data=f"stx v=1 {T}", **point), 0)
+        eq(writer("insert", data=f"x v=1 {T}", **point), 0x2603)
+        eq(writer("insert", data=f"other,g=1 v=1i32 {T}", **point), 0x2603)

@@ -2,8 +2,9 @@
 //!
 //! Method: all points are read before anything is changed; what they need is compared with what is
 //! defined; the definitions are changed at once, by one connection after the other, on condition
-//! that they still are as they were read (an ALTER may come between), else it begins anew. Then rows are written like those of any INSERT. Points of one
-//! subtable that follow each other with the same fields become one record.
+//! that they still are as they were read (an ALTER may come between), else it begins anew. Then
+//! rows are written like those of any INSERT. Points of one subtable that follow each other with
+//! the same fields become one record.
 
 use super::super::insert::{Place, Planned, plan_packed, write};
 use super::super::relation::{PERFORMANCE, SCHEMA, Target, database_of, find, topic_name};
