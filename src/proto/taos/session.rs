@@ -4,6 +4,7 @@
 //! Results stay here as blocks until they are fetched or freed.
 
 use super::access;
+use super::bind::{self, Statements};
 use super::codec::{Ask, Frame, Reply, fault, fetched, numbers, texts};
 use super::job::{Answer, Outcome, Slot, Statement, Table};
 use super::rest;
@@ -39,9 +40,9 @@ pub(super) enum Pending {
 /// Who is connected, and how.
 #[derive(Clone, Debug)]
 pub(super) struct Login {
-    user: Option<Arc<User>>,
-    database: Option<String>,
-    zone: Tz,
+    pub user: Option<Arc<User>>,
+    pub database: Option<String>,
+    pub zone: Tz,
 }
 
 /// A result that a client fetches.
@@ -57,10 +58,11 @@ struct Held {
 pub struct Taos {
     /// A token of the handshake.
     pub(super) token: Option<String>,
-    login: Option<Login>,
+    pub(super) login: Option<Login>,
     pending: Option<(Slot, Pending)>,
+    pub(super) statements: Statements,
     results: BTreeMap<u64, Held>,
-    last_result: u64,
+    pub(super) last_result: u64,
 }
 
 /// A zone by its IANA name.
@@ -115,7 +117,9 @@ impl Taos {
             Err(wrong) => return out.text(&Reply::new(&ask.action, 0, Some(&wrong), 0).end()),
         };
         if let Err(wrong) = self.act(&ask, request, peer, intake, out) {
-            out.text(&Reply::new(&ask.action, request, Some(&wrong), 0).end());
+            let mut reply = Reply::new(&ask.action, request, Some(&wrong), 0);
+            bind::mark(&mut reply, &ask);
+            out.text(&reply.end());
         }
     }
 
@@ -164,7 +168,7 @@ impl Taos {
             "get_current_db" => reply.text("db", login.database.as_deref().unwrap_or("")),
             "get_server_info" => reply.text("info", &intake.config().taos.version),
             "options_connection" => options(ask, login)?,
-            other => return Err(fault(format!("unknown action {other}"))),
+            _ => return self.act_statement(ask, request, intake, out),
         }
         out.text(&reply.end());
         Ok(())
@@ -261,10 +265,14 @@ impl Taos {
         let action = match frame.action {
             6 => "binary_query",
             7 => "binary_fetch",
-            _ => "",
+            other => bind::binary_action(other).unwrap_or(""),
         };
         if let Err(wrong) = self.act_binary(&frame, intake, out) {
-            out.text(&Reply::new(action, frame.request, Some(&wrong), 0).end());
+            let mut reply = Reply::new(action, frame.request, Some(&wrong), 0);
+            if bind::binary_action(frame.action).is_some() {
+                reply.put("stmt_id", frame.object);
+            }
+            out.text(&reply.end());
         }
     }
 
@@ -289,7 +297,7 @@ impl Taos {
                 let reply = self.next_block(frame.request, frame.object);
                 out.binary(&reply);
             }
-            other => return Err(fault(format!("unknown binary action {other}"))),
+            _ => return self.act_statement_frame(frame, intake),
         }
         Ok(())
     }
@@ -365,6 +373,12 @@ impl Taos {
                 return reply;
             }
         };
+        self.describe(table, &mut reply);
+        reply
+    }
+
+    /// Opens a result, and says what it is.
+    pub(super) fn describe(&mut self, table: Table, reply: &mut Reply) {
         self.last_result += 1;
         let id = self.last_result;
         reply.put("id", id);
@@ -383,7 +397,6 @@ impl Taos {
             self.results.pop_first();
         }
         self.results.insert(id, Held { table, announced: None });
-        reply
     }
 }
 
@@ -438,15 +451,17 @@ impl Session for Taos {
     }
 
     fn on_event(&mut self, event: Event<'_>, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
-        if let Event::Reply(Told::Query(_)) = event
-            && let Some((slot, pending)) = self.pending.take()
-        {
-            self.on_outcome(slot.take(), pending, intake, out);
+        if let Event::Reply(Told::Query(_)) = event {
+            match self.pending.take() {
+                Some((slot, pending)) => self.on_outcome(slot.take(), pending, intake, out),
+                None => self.on_statement(intake, out),
+            }
         }
     }
 
     fn on_close(&mut self, _why: CloseReason, _intake: &mut dyn Intake) {
         self.results.clear();
+        self.statements.clear();
     }
 
     fn http_error(&self, status: u16, reason: &str) -> (&'static str, Vec<u8>) {

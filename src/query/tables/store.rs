@@ -131,12 +131,19 @@ impl Held {
 #[derive(Debug, Default)]
 pub struct Standing {
     tables: Mutex<AHashMap<TopicId, Arc<Mutex<Held>>>>,
+    growing: Arc<Mutex<()>>,
 }
 
 impl Standing {
     /// The topic is gone.
     pub fn forget(&self, topic: TopicId) {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner).remove(&topic);
+    }
+
+    /// Held by who widens tables for points, so that many who do wait instead of trying again.
+    #[must_use]
+    pub fn growing(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.growing)
     }
 
     fn held(&self, topic: TopicId) -> Arc<Mutex<Held>> {
