@@ -6,5 +6,6 @@ mod codec;
 mod job;
 mod rest;
 mod session;
+mod tmq;
 
 pub use session::Taos;

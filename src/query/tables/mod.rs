@@ -16,6 +16,7 @@ mod show;
 pub mod store;
 mod subscription;
 pub mod time;
+pub mod tmq;
 
 use super::dialect::taos::ast::Statement;
 use super::dialect::taos::{Wrong, parse};

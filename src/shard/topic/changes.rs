@@ -1,6 +1,7 @@
 //! Shard 0 makes and deletes topics: written to the catalog, durable, then told to every shard; the
 //! reply goes out when all have heard, so that whoever asks next finds it so.
 
+use crate::broker::Peer;
 use crate::broker::catalog::Change;
 use crate::limits::TOPICS_MAX;
 use crate::log::catalog::Catalog as CatalogLog;
@@ -20,6 +21,9 @@ use ahash::{AHashMap, AHashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// Slot of the log's answer for definitions.
+pub const TOLD_SLOT: u32 = u32::MAX - 3;
+
 /// The catalog's completions.
 pub const CATALOG_TAG: Tag = Tag(1);
 /// Entries of topics, and the entry of counters.
@@ -37,6 +41,8 @@ pub(super) struct Pending {
     pub changes: Vec<Change>,
     pub origin: Origin,
     pub reply: Reply,
+    /// What subscribers are told of it.
+    pub told: Vec<Vec<u8>>,
 }
 
 /// A change that not every shard has heard of.
@@ -67,6 +73,7 @@ pub struct Topics {
     defining: usize,
     waiting: VecDeque<Mail>,
     events: Vec<Event>,
+    pub(super) commits: VecDeque<super::commits::Commit>,
 }
 
 impl Topics {
@@ -117,6 +124,7 @@ impl Topics {
             defining: 0,
             waiting: VecDeque::new(),
             events: Vec::new(),
+            commits: VecDeque::new(),
         };
         let mut changes: Vec<Change> = list.into_iter().map(Change::Created).collect();
         changes.extend(definitions);
@@ -134,6 +142,9 @@ impl Topics {
 
     /// Takes a request to make or delete something.
     pub fn request(&mut self, core: &mut Core, mail: Mail) {
+        if let Mail::Commit { origin, entries } = mail {
+            return self.commit(core, origin, entries);
+        }
         let name = match &mail {
             Mail::Create { name, .. } | Mail::Delete { name, .. } => Some(name),
             _ => None,
@@ -213,7 +224,9 @@ impl Topics {
                 let reply = Reply::Created { existed: existing.is_some() };
                 self.busy.push(name.clone());
                 let name = Some(name);
-                self.pending.push_back(Pending { durable_at, name, changes, origin, reply });
+                let told = Vec::new();
+                let pending = Pending { durable_at, name, changes, origin, reply, told };
+                self.pending.push_back(pending);
             }
             Err(why) => refuse(core, origin, crate::shard::topic::owner::refusal(why)),
         }
@@ -239,7 +252,9 @@ impl Topics {
                 let reply = Reply::Done;
                 self.busy.push(name.clone());
                 let name = Some(name.clone());
-                self.pending.push_back(Pending { durable_at, name, changes, origin, reply });
+                let told = Vec::new();
+                let pending = Pending { durable_at, name, changes, origin, reply, told };
+                self.pending.push_back(pending);
             }
             Ok(None) => core.reply(origin, Reply::Refused(Refusal::UnknownTopic)),
             Err(why) => {
@@ -265,11 +280,13 @@ impl Topics {
         for event in std::mem::take(&mut self.events) {
             match event {
                 Event::Acknowledged { below } => {
+                    self.commits_durable(core, below);
                     while let Some(pending) = self.pending.pop_front_if(|p| p.durable_at < below) {
                         self.announce(core, pending);
                     }
                 }
                 Event::Failed { from, below, why } => {
+                    self.commits_failed(core, from..below, why);
                     let lost = |p: &Pending| (from..below).contains(&p.durable_at);
                     let (failed, kept) = self.pending.drain(..).partition(lost);
                     self.pending = kept;
@@ -354,8 +371,10 @@ impl Topics {
     pub(super) fn announce(&mut self, core: &mut Core, pending: Pending) {
         self.next_round += 1;
         let round = self.next_round;
-        let left = usize::from(core.shards());
-        let Pending { name, changes, origin, reply, .. } = pending;
+        let mut left = usize::from(core.shards());
+        let Pending { name, changes, origin, reply, told, .. } = pending;
+        // Numbered before anybody can write into what is defined.
+        left += usize::from(tell(core, round, &told));
         self.spreading.insert(round, Spreading { left, name, origin, reply });
         let last = changes.len().saturating_sub(1);
         for (index, change) in changes.into_iter().enumerate() {
@@ -387,8 +406,22 @@ impl Topics {
     /// Whether everything asked for is durable.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.commits.is_empty()
     }
+}
+
+/// Appends what subscribers are told; whether the log will answer.
+fn tell(core: &mut Core, round: u64, told: &[Vec<u8>]) -> bool {
+    if told.is_empty() {
+        return false;
+    }
+    let peer = Peer { shard: core.id, slot: TOLD_SLOT, generation: 0 };
+    let origin = Origin { peer, token: Some(round as u32) };
+    let appended = core.owner.append_definitions(origin, told);
+    if let Err(why) = appended {
+        tracing::error!(?why, "subscribers are not told of a definition");
+    }
+    appended.is_ok()
 }
 
 /// Answers a request that changes nothing.

@@ -3,6 +3,7 @@
 
 pub mod ballast;
 pub mod changes;
+mod commits;
 pub mod definitions;
 pub mod deliver;
 pub mod hidden;
