@@ -316,10 +316,10 @@ fn alter(world: &mut World<'_>, name: &Name, change: &Change) -> Outcome {
         Change::AddTag(def) => no_tags().and_then(|()| add(&mut table, def, true))?,
         Change::DropColumn(name) => {
             let at = position(&table.columns, name).ok_or_else(codes::no_such_column)?;
+            check_used(world, &table, name)?;
             if at == 0 || table.columns.len() <= 2 {
                 return Err(codes::unsupported(name));
             }
-            check_used(world, &table, name)?;
             table.columns.remove(at);
         }
         Change::DropTag(name) => {

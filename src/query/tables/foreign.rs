@@ -6,8 +6,8 @@
 use super::World;
 use super::relation::{Relation, RelationColumn};
 use crate::model::record::{Body, Record};
-use crate::model::table::{Kind, Precision};
 use crate::model::table::rows::{Cell, write_hex};
+use crate::model::table::{Kind, Precision};
 use crate::model::topic::Topic;
 use crate::model::value::{Style, Value, of_record, write_value};
 use crate::query::dialect::taos::Wrong;

@@ -1,8 +1,8 @@
 //! Definitions of subscriptions: CREATE TOPIC and DROP TOPIC.
 
 use super::define::{Outcome, define, entries};
-use super::relation::{Target, database_of, find, load};
 use super::insert::columns_in;
+use super::relation::{Target, database_of, find, load};
 use super::{World, codes, parse, tmq};
 use crate::model::table::{Entry, Require, Table, entry};
 use crate::model::value::encode_bytes;

@@ -363,7 +363,8 @@ impl Owner {
         for (at, bytes) in list.iter().enumerate() {
             let database = Defined::decode(bytes).map_or("", |defined| defined.database);
             owned.numbers = Some(self.numberings.of(database));
-            let origin = if at + 1 < list.len() { Origin { token: None, ..origin } } else { origin };
+            let origin =
+                if at + 1 < list.len() { Origin { token: None, ..origin } } else { origin };
             owned.append(origin, &[Record { time, producer: 0, body: Body::Rows(bytes) }])?;
         }
         if !owned.dirty {

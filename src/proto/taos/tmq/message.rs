@@ -212,11 +212,8 @@ mod tests {
 
     fn message() -> Message {
         let field = |name: &str, kind| Field { name: name.into(), kind };
-        let fields = vec![
-            field("ts", Kind::Timestamp),
-            field("v", Kind::Int),
-            field("s", Kind::Nchar(10)),
-        ];
+        let fields =
+            vec![field("ts", Kind::Timestamp), field("v", Kind::Int), field("s", Kind::Nchar(10))];
         let rows = vec![
             vec![Cell::Int(1_700_000_000_000), Cell::Int(1), Cell::text("a中")],
             vec![Cell::Int(1_700_000_000_001), Cell::Null, Cell::Null],
@@ -322,8 +319,14 @@ mod tests {
         };
         let one = Message::new(delivery(&["{}"]), false);
         assert_eq!((one.kind(), one.raw()), (2, b"{}".to_vec()));
-        assert_eq!(raw_reply(0, 3, 1, &one)[24..], [3, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 2, 0, 123, 125]);
+        assert_eq!(
+            raw_reply(0, 3, 1, &one)[24..],
+            [3, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 2, 0, 123, 125]
+        );
         let both = Message::new(delivery(&["{}", "{}"]), true);
-        assert_eq!(both.held, Held::Meta("{\"tmq_meta_version\":\"1.0\",\"metas\":[{},{}]}".into()));
+        assert_eq!(
+            both.held,
+            Held::Meta("{\"tmq_meta_version\":\"1.0\",\"metas\":[{},{}]}".into())
+        );
     }
 }

@@ -31,14 +31,8 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 /// Actions that echo `message_id` in their errors.
-const ABOUT_A_MESSAGE: &[&str] = &[
-    "fetch",
-    "fetch_block",
-    "fetch_json_meta",
-    "fetch_raw",
-    "fetch_raw_meta",
-    "commit",
-];
+const ABOUT_A_MESSAGE: &[&str] =
+    &["fetch", "fetch_block", "fetch_json_meta", "fetch_raw", "fetch_raw_meta", "commit"];
 /// Actions that want a consumer.
 const KNOWN: &[&str] = &[
     "poll",
@@ -294,10 +288,7 @@ impl Tmq {
         let settings = Box::new(Settings { about, reset, batch_meta });
         let begun = intake.now();
         let consumer = Box::new(Consumer::new(who.clone(), wanted, begun));
-        let instances = matches!(
-            ask.arg("list_instances"),
-            crate::model::value::Value::Bool(true)
-        );
+        let instances = matches!(ask.arg("list_instances"), crate::model::value::Value::Bool(true));
         let doing = Doing::Join { request, begun, consumer, instances };
         self.run(Work::Join(settings), doing, who, (None, batch_meta), intake);
         Ok(())

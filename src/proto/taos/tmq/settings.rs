@@ -202,7 +202,9 @@ mod tests {
         assert_eq!((wanted.group.as_str(), wanted.topics.len()), ("h", 2));
         assert_eq!((wanted.reset, wanted.auto_commit), (Reset::Earliest, true));
         assert_eq!((wanted.commit_every_ms, wanted.poll_within_ms), (5_000, 1_000));
-        assert!(wanted.batch_meta && !read(r#"{"group_id":"g","topics":["a"]}"#).unwrap().auto_commit);
+        assert!(
+            wanted.batch_meta && !read(r#"{"group_id":"g","topics":["a"]}"#).unwrap().auto_commit
+        );
     }
 
     #[test]
@@ -210,15 +212,26 @@ mod tests {
         for (args, text) in [
             (r#"{"topics":["t"]}"#, "invalid value for key 'group.id': "),
             (r#"{"group_id":"g"}"#, "invalid value for key 'topics': "),
-            (r#"{"group_id":"g","topics":["t"],"config":{"x.y":"1"}}"#, "unknown configuration key: x.y"),
-            (r#"{"group_id":"g","topics":["t"],"offset_reset":"middle"}"#,
-                "invalid value for key 'auto.offset.reset': middle"),
-            (r#"{"group_id":"g","topics":["t"],"session_timeout_ms":"5999"}"#,
-                "invalid value for key 'session.timeout.ms': 5999"),
-            (r#"{"group_id":"g","topics":["t"],"max_poll_interval_ms":"999"}"#,
-                "invalid value for key 'max.poll.interval.ms': 999"),
-            (r#"{"group_id":"g","topics":["t"],"auto_commit":"maybe"}"#,
-                "invalid value for key 'enable.auto.commit': maybe"),
+            (
+                r#"{"group_id":"g","topics":["t"],"config":{"x.y":"1"}}"#,
+                "unknown configuration key: x.y",
+            ),
+            (
+                r#"{"group_id":"g","topics":["t"],"offset_reset":"middle"}"#,
+                "invalid value for key 'auto.offset.reset': middle",
+            ),
+            (
+                r#"{"group_id":"g","topics":["t"],"session_timeout_ms":"5999"}"#,
+                "invalid value for key 'session.timeout.ms': 5999",
+            ),
+            (
+                r#"{"group_id":"g","topics":["t"],"max_poll_interval_ms":"999"}"#,
+                "invalid value for key 'max.poll.interval.ms': 999",
+            ),
+            (
+                r#"{"group_id":"g","topics":["t"],"auto_commit":"maybe"}"#,
+                "invalid value for key 'enable.auto.commit': maybe",
+            ),
         ] {
             let wrong = read(args).unwrap_err();
             assert_eq!((wrong.code, wrong.text.as_str()), (0x0118, text));

@@ -53,12 +53,6 @@ impl Parser<'_> {
         if self.word("topic") {
             return self.create_topic();
         }
-        if self.words(&["consumer", "group"]) {
-            let if_exists = self.if_exists();
-            let group = self.name()?;
-            self.need_word("on")?;
-            return Ok(Statement::DropGroup { group, topic: self.name()?, if_exists });
-        }
         let stable = self.word("stable");
         if !stable {
             self.need_word("table")?;
@@ -199,6 +193,12 @@ impl Parser<'_> {
             let if_exists = self.if_exists();
             let force = self.word("force");
             return Ok(Statement::DropTopic { name: self.name()?, if_exists, force });
+        }
+        if self.words(&["consumer", "group"]) {
+            let if_exists = self.if_exists();
+            let group = self.name()?;
+            self.need_word("on")?;
+            return Ok(Statement::DropGroup { group, topic: self.name()?, if_exists });
         }
         let stable = self.word("stable");
         if !stable {

@@ -337,8 +337,9 @@ impl<'a> Parser<'a> {
             "subscriptions" => Show::Subscriptions,
             "vgroups" => Show::Vgroups(database),
             "dnodes" => Show::Dnodes,
-            "connections" | "queries" | "apps" | "functions"
-            | "grants" | "streams" | "views" => Show::Empty("name"),
+            "connections" | "queries" | "apps" | "functions" | "grants" | "streams" | "views" => {
+                Show::Empty("name")
+            }
             _ => return self.wrong_before(),
         };
         Ok(Statement::Show(show))

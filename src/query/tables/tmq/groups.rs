@@ -196,10 +196,16 @@ mod tests {
     use super::*;
 
     fn join(groups: &Arc<Groups>, calls: &Arc<AtomicU64>) -> Membership {
-        let about =
-            About { group: "g".into(), topics: vec!["t".into()], ..About::default() };
+        let about = About { group: "g".into(), topics: vec!["t".into()], ..About::default() };
         let calls = Arc::clone(calls);
-        groups.join(about, Arc::new(move || drop(calls.fetch_add(1, Ordering::Relaxed)))).unwrap()
+        groups
+            .join(
+                about,
+                Arc::new(move || {
+                    calls.fetch_add(1, Ordering::Relaxed);
+                }),
+            )
+            .unwrap()
     }
 
     #[test]

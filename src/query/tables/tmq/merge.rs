@@ -4,10 +4,10 @@
 //! smallest number is next. Lists are filled when they are empty, from where the log is, so that a
 //! log that has not grown costs two loads. Invariant: numbers ascend within a log.
 
+use crate::model::name::TopicName;
 use crate::model::record::{Body, Offset};
 use crate::model::table::defined::Defined;
 use crate::model::table::{Table, Tables};
-use crate::model::name::TopicName;
 use crate::model::topic::{DEFINITIONS_TOPIC, Topic, TopicId};
 use crate::query::program::Fault;
 use crate::query::pull::{Bench, Tail};

@@ -98,7 +98,10 @@ fn created_child(sub: &Subtable, stable: &Table) -> String {
     it.number("tagNum", stable.tags.len() as u64);
     let one = |tag: &Column| {
         let (name, code) = (text(&tag.name), tag.kind.code());
-        format!("{{\"name\":{name},\"type\":{code},\"value\":{}}}", value(tag.kind, &sub.tag(tag.id)))
+        format!(
+            "{{\"name\":{name},\"type\":{code},\"value\":{}}}",
+            value(tag.kind, &sub.tag(tag.id))
+        )
     };
     it.raw("tags", &list(stable.tags.iter().map(one)));
     it.raw("createList", "[]");
@@ -188,9 +191,7 @@ pub fn deleted(sql: &str) -> String {
 
 /// The table that a change makes or leaves as it is.
 fn table_after(tables: &Tables, wanted: &Definitions, name: &TopicName) -> Option<Table> {
-    let own = |put: &&Entry| {
-        put.family == entry::TABLE_FAMILY && put.key == name.full().as_bytes()
-    };
+    let own = |put: &&Entry| put.family == entry::TABLE_FAMILY && put.key == name.full().as_bytes();
     match wanted.entries.iter().find(own).map(|put| &put.value) {
         Some(value) => entry::decode_table(name, value.as_deref()?),
         None => tables.table(name).map(|table| Table::clone(table)),
@@ -292,12 +293,7 @@ mod tests {
     }
 
     fn change(tables: &mut Tables, family: u8, key: &str, value: Option<Vec<u8>>) -> Vec<String> {
-        let put = Entry {
-            family,
-            key: key.as_bytes().to_vec(),
-            value,
-            require: Require::Any,
-        };
+        let put = Entry { family, key: key.as_bytes().to_vec(), value, require: Require::Any };
         let wanted = Definitions { entries: vec![put.clone()], ..Definitions::default() };
         let records = told(tables, &wanted);
         tables.apply(family, key.as_bytes(), put.value.as_deref());
@@ -323,12 +319,16 @@ mod tests {
         assert!(told[0].ends_with("\"tags\":[{\"name\":\"g\",\"type\":4,\"length\":4}]}"));
         let second = table(&[ts, (3, "w", Kind::Nchar(4))], &[(2, "h", Kind::Int)]);
         let told = change(&mut tables, entry::TABLE_FAMILY, "d.st", put(&second));
-        let alter = "{\"type\":\"alter\",\"tableType\":\"super\",\"tableName\":\"st\",\"alterType\":";
-        assert_eq!(told, [
-            format!("{alter}6,\"colName\":\"v\"}}"),
-            format!("{alter}5,\"colName\":\"w\",\"colType\":10,\"colLength\":4}}"),
-            format!("{alter}3,\"colName\":\"g\",\"colNewName\":\"h\"}}"),
-        ]);
+        let alter =
+            "{\"type\":\"alter\",\"tableType\":\"super\",\"tableName\":\"st\",\"alterType\":";
+        assert_eq!(
+            told,
+            [
+                format!("{alter}6,\"colName\":\"v\"}}"),
+                format!("{alter}5,\"colName\":\"w\",\"colType\":10,\"colLength\":4}}"),
+                format!("{alter}3,\"colName\":\"g\",\"colNewName\":\"h\"}}"),
+            ]
+        );
         let sub = |g: Cell| Subtable {
             name: "a".into(),
             stable: TopicName::parse("d.st").unwrap(),

@@ -130,6 +130,9 @@ struct Followed {
     foreign: Option<Arc<Topic>>,
     /// The end when the consumer came.
     latest: u64,
+    /// Up to where records have their answers. Taken before tables are looked at: a table that is
+    /// not seen then has none below it.
+    below: u64,
     shares: Vec<Share>,
 }
 
@@ -162,8 +165,15 @@ impl Followed {
             Scope::Foreign(topic) => Some(topic),
             Scope::Tables(_) => None,
         };
-        let mut it =
-            Self { definition, database, numbering, foreign, latest: 0, shares: Vec::new() };
+        let mut it = Self {
+            definition,
+            database,
+            numbering,
+            foreign,
+            latest: 0,
+            below: 0,
+            shares: Vec::new(),
+        };
         it.latest = it.end();
         Ok(it)
     }
@@ -212,8 +222,7 @@ impl Reader {
         let wake = world.bench.waker();
         let joined = world.bench.groups().join(settings.about.clone(), wake);
         let membership = joined.ok_or_else(|| Wrong::new(0xFFFF, "too many consumers"))?;
-        let mut it =
-            Self { membership, settings, followed, seen: None, tables: None, turn: 0 };
+        let mut it = Self { membership, settings, followed, seen: None, tables: None, turn: 0 };
         it.refresh(world)?;
         Ok(it)
     }
@@ -290,6 +299,10 @@ impl Reader {
     /// # Errors
     /// The logs cannot be read, or nothing says where to begin.
     pub fn read(&mut self, world: &mut World<'_>) -> Result<Vec<Delivery>, Wrong> {
+        for followed in &mut self.followed {
+            followed.below = followed.numbering.stable();
+        }
+        world.refresh();
         self.refresh(world)?;
         let shares: usize = self.followed.iter().map(|followed| followed.shares.len()).sum();
         let (mut list, mut rows, mut empty) = (Vec::new(), 0, 0);
@@ -578,13 +591,18 @@ fn read_tables(
     share: &mut Share,
     batch_meta: bool,
 ) -> Result<Vec<Delivery>, Wrong> {
-    let below = followed.numbering.stable();
+    let below = followed.below;
     let identity = (followed.database.name.as_str(), followed.database.created);
     let (_, of_sub) = followed.definition.scope(world);
     let mut run: Option<Run> = None;
     let mut metas: Option<(u64, Vec<String>)> = None;
     let mut passed = 0_u64;
-    while let Some(taken) = share.merge.take(identity, share.read, below) {
+    loop {
+        let Some(taken) = share.merge.take(identity, share.read, below) else {
+            // Other numbers were those of others.
+            share.read = share.read.max(below);
+            break;
+        };
         let number = taken.item.number;
         let seen = look(world, followed, share.place, of_sub.as_deref(), &taken)?;
         let fits = match (&seen, &run, &metas) {
@@ -659,8 +677,7 @@ fn look(
         return Ok(if wanted { Seen::Meta(defined.json.to_owned()) } else { Seen::Nothing });
     }
     let tables = Arc::clone(&world.tables);
-    let (Some(table), Some(record)) =
-        (taken.definition(&tables), Record::parse(&taken.item.bytes))
+    let (Some(table), Some(record)) = (taken.definition(&tables), Record::parse(&taken.item.bytes))
     else {
         return Ok(Seen::Nothing);
     };

@@ -43,11 +43,8 @@ impl Definition {
             Ok((Statement::Query(query), _)) => Some(query.first),
             _ => None,
         };
-        let (select, chosen) = if subscription.stable.is_empty() {
-            (select, None)
-        } else {
-            (None, select)
-        };
+        let (select, chosen) =
+            if subscription.stable.is_empty() { (select, None) } else { (None, select) };
         Some(Self { name: name.to_owned(), subscription, select, chosen })
     }
 
