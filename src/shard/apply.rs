@@ -18,9 +18,8 @@ use crate::shard::gather::Gather;
 use crate::shard::link::conn::{Consuming, Unwritten};
 use crate::shard::mail::{Mail, Origin, Part, Ticket};
 use crate::shard::query::{Then, WORK_SLOT};
-use crate::shard::topic::changes::TOLD_SLOT;
-use crate::shard::topic::owner::Outcome;
-use crate::shard::topic::owner::Store;
+use crate::shard::topic::owner::{Outcome, Store};
+use crate::shard::topic::told::TOLD_SLOT;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

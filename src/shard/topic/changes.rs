@@ -1,7 +1,6 @@
 //! Shard 0 makes and deletes topics: written to the catalog, durable, then told to every shard; the
 //! reply goes out when all have heard, so that whoever asks next finds it so.
 
-use crate::broker::Peer;
 use crate::broker::catalog::Change;
 use crate::limits::TOPICS_MAX;
 use crate::log::catalog::Catalog as CatalogLog;
@@ -17,12 +16,10 @@ use crate::model::topic::{Retention, Storage, Topic, TopicId};
 use crate::shard::core::Core;
 use crate::shard::mail::{Mail, Origin};
 use crate::shard::topic::definitions::{NEXT_FLOW_KEY, restore};
+use crate::shard::topic::told::tell;
 use ahash::{AHashMap, AHashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// Slot of the log's answer for definitions.
-pub const TOLD_SLOT: u32 = u32::MAX - 3;
 
 /// The catalog's completions.
 pub const CATALOG_TAG: Tag = Tag(1);
@@ -408,20 +405,6 @@ impl Topics {
     pub fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.commits.is_empty()
     }
-}
-
-/// Appends what subscribers are told; whether the log will answer.
-fn tell(core: &mut Core, round: u64, told: &[Vec<u8>]) -> bool {
-    if told.is_empty() {
-        return false;
-    }
-    let peer = Peer { shard: core.id, slot: TOLD_SLOT, generation: 0 };
-    let origin = Origin { peer, token: Some(round as u32) };
-    let appended = core.owner.append_definitions(origin, told);
-    if let Err(why) = appended {
-        tracing::error!(?why, "subscribers are not told of a definition");
-    }
-    appended.is_ok()
 }
 
 /// Answers a request that changes nothing.

@@ -8,4 +8,5 @@ pub mod definitions;
 pub mod deliver;
 pub mod hidden;
 pub mod owner;
+pub mod told;
 mod typed;

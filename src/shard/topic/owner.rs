@@ -15,7 +15,6 @@ use crate::log::{self, Batch, Event, Partition, Pipe, Settings, SpaceState};
 use crate::model::flow::{Derivation, FlowId};
 use crate::model::record::{Body, Offset, Record};
 use crate::model::refusal::Refusal;
-use crate::model::table::defined::Defined;
 use crate::model::table::numbering::{Numbering, Numberings};
 use crate::model::topic::{DEFINITIONS_TOPIC, Storage, Topic, TopicId};
 use crate::proto::contract::Bound;
@@ -70,7 +69,7 @@ pub struct Owned {
     pub interest: Vec<u32>,
     waiting: VecDeque<Waiting>,
     /// What counts its records, if subscriptions do.
-    numbers: Option<Arc<Numbering>>,
+    pub(super) numbers: Option<Arc<Numbering>>,
     /// Numbered appends without an answer: the last offset and the first number.
     numbered: VecDeque<(Offset, u64, Arc<Numbering>)>,
     /// Its queue, if it was ever consumed.
@@ -79,7 +78,7 @@ pub struct Owned {
     pub repeats: AHashMap<FlowId, Derivation>,
     /// Appends that wait for room in the queue.
     parked: VecDeque<(Origin, OwnedRecords)>,
-    dirty: bool,
+    pub(super) dirty: bool,
 }
 
 /// What a turn has for others.
@@ -110,8 +109,8 @@ pub struct Outcome {
 pub struct Owner {
     /// The files.
     pub disk: ThreadDisk,
-    topics: AHashMap<TopicId, Owned>,
-    dirty: Vec<TopicId>,
+    pub(super) topics: AHashMap<TopicId, Owned>,
+    pub(super) dirty: Vec<TopicId>,
     /// Queues that may have something to hand out.
     active_queues: Vec<TopicId>,
     /// Topics whose next commit waits for more, and since when (monotonic ns).
@@ -126,7 +125,7 @@ pub struct Owner {
     events: Vec<Event>,
     /// Appends of flows that were all there already.
     repeated: Vec<Origin>,
-    numberings: Arc<Numberings>,
+    pub(super) numberings: Arc<Numberings>,
 }
 
 /// Tags of a topic's log and of its position file.
@@ -351,27 +350,6 @@ impl Owner {
             self.dirty.push(topic);
         }
         Ok(bytes)
-    }
-
-    /// Appends definitions, each numbered by its database.
-    ///
-    /// # Errors
-    /// A refusal; what was appended before it stays.
-    pub fn append_definitions(&mut self, origin: Origin, list: &[Vec<u8>]) -> Result<(), Refusal> {
-        let owned = self.topics.get_mut(&DEFINITIONS_TOPIC).ok_or(Refusal::UnknownTopic)?;
-        let time = crate::sys::clock::realtime_ns();
-        for (at, bytes) in list.iter().enumerate() {
-            let database = Defined::decode(bytes).map_or("", |defined| defined.database);
-            owned.numbers = Some(self.numberings.of(database));
-            let origin =
-                if at + 1 < list.len() { Origin { token: None, ..origin } } else { origin };
-            owned.append(origin, &[Record { time, producer: 0, body: Body::Rows(bytes) }])?;
-        }
-        if !owned.dirty {
-            owned.dirty = true;
-            self.dirty.push(DEFINITIONS_TOPIC);
-        }
-        Ok(())
     }
 
     /// Adds a record to `_log`.
@@ -662,7 +640,11 @@ impl Owned {
         self.repeats.get(&flow).is_some_and(|last| from <= *last)
     }
 
-    fn append(&mut self, origin: Origin, records: &[Record<'_>]) -> Result<usize, Refusal> {
+    pub(super) fn append(
+        &mut self,
+        origin: Origin,
+        records: &[Record<'_>],
+    ) -> Result<usize, Refusal> {
         let numbers = self.numbers.clone().map(|numbers| (numbers.take(records.len()), numbers));
         let numbered: Vec<Record<'_>>;
         let list = match &numbers {

@@ -58,7 +58,6 @@ pub struct Slot(Arc<Mutex<Option<Outcome>>>);
 
 impl Slot {
     /// Takes what was left.
-    #[must_use]
     pub fn take(&self) -> Outcome {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         taken.unwrap_or_else(|| (None, Err(Wrong::new(0xFFFF, "too many queries"))))
@@ -126,14 +125,8 @@ fn carry_out(
             if commit {
                 reader.commit(world)?;
             }
-            while read {
-                let list = reader.read(world)?;
-                if !list.is_empty() || !wait || reader.wait(world) {
-                    let messages = list.into_iter().map(|one| Message::new(one, batch));
-                    return Ok(Answer::Messages(messages.collect()));
-                }
-                world.check()?;
-                world.refresh();
+            if read {
+                return read_on(world, reader, wait, batch);
             }
             reader.refresh(world)?;
             Ok(Answer::Messages(Vec::new()))
@@ -155,5 +148,22 @@ fn carry_out(
         }
         Work::Assignment(topic) => reader.assignment(world, &topic).map(Answer::Assigned),
         Work::Join(_) | Work::Leave { .. } => Ok(Answer::Done),
+    }
+}
+
+/// Reads until there is something, or until somebody will call.
+fn read_on(
+    world: &mut World<'_>,
+    reader: &mut Reader,
+    wait: bool,
+    batch: bool,
+) -> Result<Answer, Wrong> {
+    loop {
+        let list = reader.read(world)?;
+        if !list.is_empty() || !wait || reader.wait(world) {
+            let messages = list.into_iter().map(|one| Message::new(one, batch));
+            return Ok(Answer::Messages(messages.collect()));
+        }
+        world.check()?;
     }
 }

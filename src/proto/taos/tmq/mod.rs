@@ -8,6 +8,7 @@
 //! Invariant: a message is delivered only while its vgroup is this consumer's; its position moves
 //! when it is delivered, and what is stored is never beyond that.
 
+mod consumer;
 mod job;
 mod message;
 mod progress;
@@ -23,11 +24,10 @@ use crate::query::tables::tmq::groups::About;
 use crate::query::tables::tmq::{Reader, Settings, closed};
 use crate::query::tables::{Who, codes};
 use chrono_tz::Tz;
+use consumer::{Consumer, Living, Poll};
 use job::{Answer, Slot, Task, Work};
-use message::Message;
 use progress::{fetch, json_meta, polled};
 use settings::Wanted;
-use std::collections::VecDeque;
 use std::net::IpAddr;
 
 /// Actions that echo `message_id` in their errors.
@@ -54,17 +54,6 @@ const KNOWN: &[&str] = &[
 /// Milliseconds that a poll waits at most, whatever it asks for.
 const WAIT_MS_MAX: u64 = 24 * 3600 * 1000;
 
-/// A poll that is not answered.
-#[derive(Clone, Copy, Debug)]
-struct Poll {
-    request: u64,
-    /// The message that the client has, if it says so.
-    has: Option<u64>,
-    /// When it came, and when it is answered at the latest, ns.
-    begun: i64,
-    until: i64,
-}
-
 /// What waits for a worker.
 #[derive(Debug)]
 enum Doing {
@@ -89,38 +78,6 @@ enum Echo {
     End,
 }
 
-/// The message that a client reads.
-#[derive(Debug)]
-struct Living {
-    id: u64,
-    message: Message,
-    /// `fetch` was called.
-    fetched: bool,
-}
-
-/// A consumer.
-#[derive(Debug)]
-struct Consumer {
-    /// Not here while a worker has it; gone for good once it was put out.
-    reader: Option<Box<Reader>>,
-    who: Who,
-    wanted: Wanted,
-    ready: VecDeque<Message>,
-    living: Option<Living>,
-    last_id: u64,
-    waiting: Option<Poll>,
-    queued: Option<Poll>,
-    /// There may be more than a worker saw.
-    woken: bool,
-    /// Nothing can be done for the poll that waits before somebody calls.
-    asleep: bool,
-    expelled: bool,
-    polled_at: i64,
-    committed_at: i64,
-    /// Something was delivered since.
-    moved: bool,
-}
-
 /// See the module's page.
 #[derive(Debug, Default)]
 pub struct Tmq {
@@ -130,42 +87,6 @@ pub struct Tmq {
 
 fn spent(begun: i64, intake: &dyn Intake) -> u64 {
     intake.now().saturating_sub(begun).max(0) as u64
-}
-
-impl Consumer {
-    fn new(who: Who, wanted: Wanted, now: i64) -> Self {
-        Self {
-            reader: None,
-            who,
-            wanted,
-            ready: VecDeque::new(),
-            living: None,
-            last_id: 0,
-            waiting: None,
-            queued: None,
-            woken: false,
-            asleep: false,
-            expelled: false,
-            polled_at: now,
-            committed_at: now,
-            moved: false,
-        }
-    }
-
-    fn living(&mut self, id: u64) -> Result<&mut Living, Wrong> {
-        let living = self.living.as_mut().ok_or_else(|| fault("message has been freed"))?;
-        if living.id == id { Ok(living) } else { Err(fault("message ID are not equal")) }
-    }
-
-    fn next_poll(&mut self) {
-        (self.waiting, self.asleep) = (self.queued.take(), false);
-    }
-
-    fn commit_is_due(&self, now: i64) -> bool {
-        let every = self.wanted.commit_every_ms.saturating_mul(1_000_000);
-        let since = now.saturating_sub(self.committed_at).max(0) as u64;
-        self.wanted.auto_commit && self.moved && since >= every
-    }
 }
 
 impl Tmq {
