@@ -75,6 +75,7 @@ pub(super) fn read_share(
     batch_meta: bool,
 ) -> Result<Vec<Delivery>, Wrong> {
     let mut share = followed.shares.swap_remove(at);
+    let before = share.read;
     let found = if share.lost {
         Err(no_committed())
     } else if followed.foreign.is_some() {
@@ -82,12 +83,16 @@ pub(super) fn read_share(
     } else {
         read_tables(world, followed, &mut share, batch_meta)
     };
-    if let Ok(list) = &found {
-        share.queued += list.len();
-        if share.queued == 0 {
-            // What was passed over is nobody's.
-            share.position = share.read;
+    match &found {
+        Ok(list) => {
+            share.queued += list.len();
+            if share.queued == 0 {
+                // What was passed over is nobody's.
+                share.position = share.read;
+            }
         }
+        // What was taken and not told is read again.
+        Err(_) => share.rewind(before),
     }
     followed.shares.push(share);
     followed.shares.sort_by_key(|share| share.place);

@@ -28,6 +28,8 @@ pub(super) struct Share {
     pub queued: usize,
     /// Nothing says where to begin.
     pub lost: bool,
+    /// The logs have to be opened.
+    pub stale: bool,
     /// The logs of tables.
     pub merge: Merge,
     /// The log of a foreign topic.
@@ -51,6 +53,14 @@ pub(super) struct Followed {
     pub below: u64,
     /// What is this consumer's.
     pub shares: Vec<Share>,
+}
+
+impl Share {
+    /// Reads on from there, whatever was read ahead.
+    pub fn rewind(&mut self, read: u64) {
+        (self.read, self.stale) = (read, true);
+        (self.merge, self.tail) = (Merge::default(), None);
+    }
 }
 
 impl Followed {
@@ -132,7 +142,17 @@ pub(super) fn share(
         Reset::Earliest | Reset::None => 0,
     });
     let (read, queued) = (position, 0);
-    Share { place, vgroup, position, read, queued, lost, merge: Merge::default(), tail: None }
+    Share {
+        place,
+        vgroup,
+        position,
+        read,
+        queued,
+        lost,
+        stale: true,
+        merge: Merge::default(),
+        tail: None,
+    }
 }
 
 /// Follows the logs that there are now.
@@ -145,11 +165,13 @@ pub(super) fn follow(world: &mut World<'_>, followed: &mut Followed) -> Result<(
             let meta = followed.definition.subscription.meta;
             for share in &mut followed.shares {
                 share.merge.follow(world.bench, &topics, meta, share.read)?;
+                share.stale = false;
             }
         }
         Scope::Foreign(topic) => {
             for share in followed.shares.iter_mut().filter(|share| share.tail.is_none()) {
                 share.tail = Some(world.bench.tail(topic.id, share.read)?);
+                share.stale = false;
             }
         }
     }

@@ -62,8 +62,12 @@ impl Merge {
         self.logs.retain(wanted);
         for topic in tables {
             if self.logs.iter().all(|log| log.topic != topic.id) {
-                // One that is gone meanwhile has nothing to tell.
-                let Ok(mut tail) = bench.tail(topic.id, 0) else { continue };
+                let mut tail = match bench.tail(topic.id, 0) {
+                    Ok(tail) => tail,
+                    // One that is gone meanwhile has nothing to tell.
+                    Err(_) if bench.topic(&topic.name).is_none() => continue,
+                    Err(fault) => return Err(fault),
+                };
                 if from > 0 {
                     let at = find(tail.as_mut(), from);
                     tail.seek(at);

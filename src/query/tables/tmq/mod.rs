@@ -3,8 +3,8 @@
 //! Method: records of a database carry numbers of one count ([`crate::model::table::numbering`]),
 //! whichever log they lie in; a reader follows the logs of a definition and merges them by number.
 //! A vgroup is the part of that order whose tables fall to it by their names. A position is a
-//! number, stored in the catalog. Invariant: nothing is told beyond the first number that the logs have
-//! not answered for, so that a position never passes over a record.
+//! number, stored in the catalog. Invariant: nothing is told beyond the first number that the logs
+//! have not answered for, so that a position never passes over a record.
 //!
 //! Cost of a row: its bytes are copied once out of the mapped log, made cells (24 bytes each) and
 //! written as a block; a message takes one walk over the fronts of the logs that the definition

@@ -7,7 +7,6 @@
 use super::deliver::{Content, Delivery, read_share};
 use super::follow::{Followed, follow, share};
 use super::groups::{About, Membership};
-use super::merge::Merge;
 use super::{encode_position, not_assigned, not_subscribed, out_of_range, position_key};
 use crate::model::table::{Entry, Require, Tables, entry};
 use crate::query::dialect::taos::Wrong;
@@ -125,7 +124,8 @@ impl Reader {
                 }
                 followed.shares.sort_by_key(|share| share.place);
             }
-            if moved || defined {
+            let stale = followed.shares.iter().any(|share| share.stale);
+            if moved || defined || stale {
                 follow(world, followed)?;
             }
         }
@@ -274,8 +274,8 @@ impl Reader {
         let (at, place) = self.checked(world, topic, vgroup, offset)?;
         let followed = &mut self.followed[at];
         let share = &mut followed.shares[place];
-        (share.position, share.read, share.queued, share.lost) = (offset, offset, 0, false);
-        (share.merge, share.tail) = (Merge::default(), None);
+        (share.position, share.queued, share.lost) = (offset, 0, false);
+        share.rewind(offset);
         follow(world, followed)
     }
 
