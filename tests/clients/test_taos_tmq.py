@@ -376,6 +376,38 @@ def a_stream_of_json_is_subscribed_as_a_table():
 
 
 @test
+def nothing_is_passed_over_among_tables_that_come_meanwhile():
+    taos = database(shared())
+    topic = fresh("tp")
+    taos.rows(f"create topic {topic} as database {taos.database}")
+    writers, each = 4, 60
+    done = []
+
+    def write(number):
+        for n in range(each):
+            table = f"w{number}_{n % 6}"
+            taos.rows(f"create table if not exists {table} (ts timestamp, v int)")
+            insert(taos, number * each + n, 1, table)
+        done.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(writers)]
+    for thread in threads:
+        thread.start()
+    consumer, seen, last, end = Consumer(shared(), topics=[topic]), [], -1, time.monotonic() + 4 * PATIENCE
+    while len(seen) < writers * each and time.monotonic() < end:
+        if message := consumer.poll(500):
+            assert message["offset"] > last, (message, last)
+            last = message["offset"]
+            seen += consumer.block()[1]
+        elif len(done) == writers and consumer.poll(500) is None:
+            break
+    for thread in threads:
+        thread.join()
+    eq(sorted(seen), list(range(writers * each)))
+    consumer.close()
+
+
+@test
 def nothing_is_lost_and_no_position_goes_back_under_kills():
     with Server() as server:
         taos, topic = with_topic(server)
