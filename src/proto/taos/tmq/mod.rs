@@ -336,7 +336,8 @@ impl Tmq {
                 if error.is_none() {
                     reply.text("version", &intake.config().taos.version);
                     if instances {
-                        reply.raw("list_instances", "[\"localhost:6041\"]");
+                        let own = intake.config().listen.taos.map(|address| address.to_string());
+                        reply.raw("list_instances", &texts(own.as_deref()));
                     }
                     consumer.reader = reader;
                     self.consumer = Some(*consumer);
