@@ -155,6 +155,21 @@ def a_lost_reply_is_sent_again_and_one_message_lives():
 
 
 @test
+def frames_that_mean_nothing_are_answered():
+    consumer, frame = Consumer(shared(), subscribe=False), struct.pack("<QQQ", 7, 1, 6) + b"\1\0x"
+    for length in range(len(frame) + 1):
+        consumer.ws.ws.send(frame[:length])
+        want = "message length is too short" if length < 24 else "unknown binary action 6"
+        eq(consumer.ws.recv(), Like(code=0xFFFF, message=want, req_id=0 if length < 24 else 7))
+    for text, want in (("{", "unmarshal request error"), ("{}", "request no action"), ('{"action":"nothing"}', "unknown action nothing"),
+                       ('{"action":"poll","args":[]}', "unmarshal poll request error"), ('{"action":"poll"}', "tmq not init")):
+        consumer.ws.send(text)
+        eq(consumer.ws.recv(), Like(code=0xFFFF, message=want))
+    eq(consumer.ok("version")["version"], "3.3.6.0")
+    consumer.close()
+
+
+@test
 def positions_are_stored_sought_and_checked():
     taos, topic = with_topic(shared())
     insert(taos, 0, 2)

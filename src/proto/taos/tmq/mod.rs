@@ -296,7 +296,7 @@ impl Tmq {
                 let id = consumer.last_id;
                 out.text(&polled(poll, Some((id, &message)), intake));
                 consumer.living = Some(Living { id, message, fetched: false });
-                consumer.moved = true;
+                (consumer.moved, consumer.polled_at) = (true, intake.now());
                 consumer.next_poll();
                 continue;
             }
@@ -391,6 +391,7 @@ impl Tmq {
             consumer.next_poll();
         } else if consumer.ready.is_empty() && !consumer.woken && poll.until <= intake.now() {
             out.text(&polled(poll, None, intake));
+            consumer.polled_at = intake.now();
             consumer.next_poll();
         } else if consumer.ready.is_empty() && !consumer.woken {
             // Called when there is more: nothing to do until then.

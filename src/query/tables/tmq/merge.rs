@@ -198,3 +198,81 @@ fn find(tail: &mut dyn Tail, number: u64) -> Offset {
     }
     low
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::record::Record;
+    use crate::query::pull::Numbered;
+
+    /// Numbers of records, and where the next read begins.
+    struct List(Vec<u64>, Offset);
+
+    impl Tail for List {
+        fn start(&self) -> Offset {
+            0
+        }
+        fn end(&self) -> Offset {
+            self.0.len() as Offset
+        }
+        fn next(&self) -> Offset {
+            self.1
+        }
+        fn seek(&mut self, offset: Offset) {
+            self.1 = offset;
+        }
+        fn read(&mut self, bytes: usize, visit: &mut dyn FnMut(&[Numbered<'_>])) -> bool {
+            let some = self.0.iter().enumerate().skip(self.1 as usize).take(bytes.min(2));
+            let list: Vec<Numbered<'_>> = some
+                .map(|(at, number)| {
+                    let body = Body::Rows(b"\x01");
+                    (at as Offset, Record { time: 0, producer: *number, body })
+                })
+                .collect();
+            self.1 += list.len() as Offset;
+            visit(&list);
+            !list.is_empty()
+        }
+    }
+
+    fn merge(logs: &[&[u64]]) -> Merge {
+        let mut it = Merge::default();
+        for (at, numbers) in logs.iter().enumerate() {
+            let name = TopicName::parse(&format!("d.t{at}"));
+            it.push(at as TopicId + 1, name, Box::new(List(numbers.to_vec(), 0)));
+        }
+        it
+    }
+
+    fn take(merge: &mut Merge, mut from: u64, below: u64) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        while let Some(taken) = merge.take(("d", 0), from, below) {
+            from = taken.item.number + 1;
+            numbers.push(taken.item.number);
+        }
+        numbers
+    }
+
+    #[test]
+    fn logs_are_one_in_the_order_of_numbers() {
+        let logs: [&[u64]; 3] = [&[0, 3, 4, 9, 10], &[1, 2, 8], &[5, 6, 7, 11]];
+        assert_eq!(take(&mut merge(&logs), 0, 100), (0..12).collect::<Vec<_>>());
+        let mut it = merge(&logs);
+        assert_eq!(take(&mut it, 4, 8), [4, 5, 6, 7]);
+        // What lies beyond the bound stays.
+        assert_eq!(take(&mut it, 8, 100), [8, 9, 10, 11]);
+        let mut it = merge(&logs);
+        let first = it.take(("d", 0), 0, 100).unwrap();
+        it.put_back(first);
+        assert_eq!(take(&mut it, 0, 2), [0, 1]);
+        assert_eq!(it.begin(), 0);
+    }
+
+    #[test]
+    fn a_number_is_found_where_it_or_the_next_one_is() {
+        let numbers = vec![0, 3, 4, 9, 10];
+        for (number, offset) in [(0, 0), (1, 1), (3, 1), (5, 3), (10, 4), (11, 5)] {
+            assert_eq!(find(&mut List(numbers.clone(), 0), number), offset, "{number}");
+        }
+    }
+}
