@@ -2,9 +2,10 @@
 
 use crate::model::flow::{Flow, FlowId, FlowRef};
 use crate::model::name::TopicName;
+use crate::model::record::TimeNs;
 use crate::model::topic::TopicId;
 use ahash::AHashMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Flows that a record may pass one after the other.
@@ -17,6 +18,8 @@ pub const FLOWS_MAX: usize = 100_000;
 pub struct Flows {
     by_id: BTreeMap<FlowId, Arc<Flow>>,
     by_name: BTreeMap<Arc<str>, FlowId>,
+    /// Those that end by themselves, by when.
+    ends: BTreeSet<(TimeNs, FlowId)>,
     /// Flows that read, and that write, a topic.
     readers: AHashMap<TopicName, Vec<FlowId>>,
     writers: AHashMap<TopicName, Vec<FlowId>>,
@@ -72,6 +75,11 @@ impl Flows {
         self.by_id.get(&id)
     }
 
+    /// Flows whose time is over.
+    pub fn over(&self, now: TimeNs) -> impl Iterator<Item = &Arc<Flow>> {
+        self.ends.range(..=(now, FlowId::MAX)).filter_map(|(_, id)| self.by_id.get(id))
+    }
+
     /// Flows that read a topic.
     pub fn reading(&self, topic: TopicId) -> impl Iterator<Item = &Arc<Flow>> {
         self.by_id.values().filter(move |flow| flow.source == topic)
@@ -94,6 +102,7 @@ impl Flows {
         for target in &flow.spec.targets {
             self.writers.entry(target.clone()).or_default().push(flow.id);
         }
+        self.ends.extend(flow.ends_at().map(|at| (at, flow.id)));
         self.by_id.insert(flow.id, flow);
     }
 
@@ -104,6 +113,9 @@ impl Flows {
             && self.by_name.get(name) == Some(&id)
         {
             self.by_name.remove(name);
+        }
+        if let Some(at) = flow.ends_at() {
+            self.ends.remove(&(at, id));
         }
         forget(&mut self.readers, &flow.spec.source, id);
         for target in &flow.spec.targets {

@@ -1,8 +1,8 @@
 //! What was encoded in this turn.
 
+use crate::model::memo::Memo;
 use crate::wire::ws::{Opcode, encode};
 use ahash::AHashMap;
-use std::any::Any;
 
 /// Bytes of a palette after which the turn flushes before it goes on.
 pub const PALETTE_BYTES_MAX: usize = 4 << 20;
@@ -85,27 +85,6 @@ pub struct Palette {
     pub scratch: Vec<u8>,
     /// What sessions worked out in this turn and others may use.
     pub memo: Memo,
-}
-
-/// Anything, until the turn ends.
-#[derive(Default)]
-pub struct Memo(Option<Box<dyn Any>>);
-
-impl Memo {
-    /// What is there of this kind, made when there is nothing or something else.
-    pub fn of<T: Any + Default>(&mut self) -> &mut T {
-        if !self.0.as_ref().is_some_and(|memo| memo.is::<T>()) {
-            self.0 = None;
-        }
-        let memo = self.0.get_or_insert_with(|| Box::new(T::default()));
-        memo.downcast_mut().expect("it was just made of this kind")
-    }
-}
-
-impl std::fmt::Debug for Memo {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Memo")
-    }
 }
 
 impl Palette {

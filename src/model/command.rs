@@ -2,6 +2,7 @@
 //! of its own (`proto::Intake::append`), because its bodies are borrowed from the receive buffer.
 
 use super::flow::{FlowRef, FlowSpec};
+use super::interest::Interest;
 use super::name::TopicName;
 use super::record::Offset;
 use super::table::Entry;
@@ -75,7 +76,7 @@ pub struct Definitions {
 }
 
 /// A command whose parts are owned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Command {
     /// Makes a topic.
     CreateTopic {
@@ -108,6 +109,8 @@ pub enum Command {
     Subscribe {
         /// Which, and where each begins.
         topics: Vec<(TopicId, Begin)>,
+        /// Records that are not wanted need not be given.
+        interest: Option<Interest>,
     },
     /// Ends subscriptions of this connection.
     Unsubscribe {

@@ -60,11 +60,17 @@ pub struct FlowShared {
 }
 
 impl Flow {
+    /// When it ends by itself.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<TimeNs> {
+        let ttl = i64::try_from(self.spec.ttl_ms?).unwrap_or(i64::MAX);
+        Some(self.created.saturating_add(ttl.saturating_mul(1_000_000)))
+    }
+
     /// Milliseconds until it ends by itself.
     #[must_use]
     pub fn remaining_ms(&self, now: TimeNs) -> Option<i64> {
-        let ttl = i64::try_from(self.spec.ttl_ms?).unwrap_or(i64::MAX);
-        Some(ttl.saturating_sub((now - self.created) / 1_000_000))
+        Some(self.ends_at()?.saturating_sub(now) / 1_000_000)
     }
 }
 

@@ -109,6 +109,10 @@ pub trait Intake {
     fn queries_running(&self) -> u64;
     /// Flows and continuous queries in the order they were made.
     fn flows(&self) -> Vec<Arc<Flow>>;
+    /// How many they are.
+    fn flow_count(&self) -> usize;
+    /// The flow of that name.
+    fn flow(&self, name: &str) -> Option<Arc<Flow>>;
     /// Whether a flow from one topic to others would close a ring: the topics along it.
     fn flow_ring(&self, spec: &FlowSpec) -> Option<Vec<TopicName>>;
     /// Named constants, by their names in lower case.

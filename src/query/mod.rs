@@ -17,5 +17,6 @@ pub mod push;
 pub mod pull;
 pub mod place;
 pub mod dialect;
+pub mod index;
 pub mod strict;
 pub mod tables;

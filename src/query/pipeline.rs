@@ -9,7 +9,7 @@ use super::aggregate::Aggregate;
 use super::program::Program;
 use crate::model::value::{Value, skim_members};
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Operators of one pipeline at most.
 pub const STAGES_MAX: usize = 256;
@@ -36,6 +36,8 @@ pub struct Pipeline {
     pub stages: Vec<Stage>,
     /// Streams it inserts into, each once, as written.
     pub targets: Vec<String>,
+    /// See [`Pipeline::canonical`].
+    pub(super) canonical: OnceLock<String>,
 }
 
 /// An operator and the columns that its programs name.
@@ -224,7 +226,7 @@ pub enum Action {
 /// Equal if they print the same.
 impl PartialEq for Pipeline {
     fn eq(&self, other: &Self) -> bool {
-        self.print() == other.print()
+        self.canonical() == other.canonical()
     }
 }
 
@@ -258,9 +260,13 @@ impl Pipeline {
         })
     }
 
-    /// The canonical text, a line for each operator.
+    /// The canonical text, a line for each operator; made once.
     #[must_use]
-    pub fn print(&self) -> String {
+    pub fn canonical(&self) -> &str {
+        self.canonical.get_or_init(|| self.print())
+    }
+
+    fn print(&self) -> String {
         let mut out = format!("scan {}", self.source);
         for stage in &self.stages {
             let columns = &stage.columns;

@@ -61,7 +61,9 @@ impl Shard {
             Command::Hide { topic, ranges } => {
                 self.core.send(0, Mail::Hide { origin, topic, ranges });
             }
-            Command::Subscribe { topics } => self.subscribe(origin, topics),
+            Command::Subscribe { topics, interest } => {
+                self.subscribe(origin, topics, interest);
+            }
             Command::Unsubscribe { subscriptions } => {
                 for (topic, id) in subscriptions {
                     self.end_subscription(topic, id);
@@ -369,7 +371,7 @@ impl Shard {
         let applied = self.core.catalog.apply(change);
         if self.core.id == 0 {
             let lookups = self.core.catalog.lookups();
-            self.core.process.directory().apply(change, lookups);
+            self.core.process.apply(change, lookups);
             self.forget_databases(change);
         }
         if let Change::FlowCreated(flow) = change {

@@ -2,6 +2,7 @@
 
 use crate::model::command::{Begin, ClientId};
 use crate::model::event::Reply;
+use crate::model::interest::Interest;
 use crate::model::refusal::Refusal;
 use crate::model::topic::{SubscriptionId, TopicId};
 use crate::shard::Shard;
@@ -21,6 +22,7 @@ pub enum Gather {
         origin: Origin,
         left: usize,
         list: Vec<(TopicId, SubscriptionId, Begin)>,
+        interest: Option<Interest>,
         refused: bool,
     },
     /// Every owner must know of the consumer.

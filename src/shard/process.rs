@@ -1,5 +1,6 @@
 //! What all shards of the process share: counters that must not repeat, mailboxes, metrics, states.
 
+use crate::broker::catalog::Change;
 use crate::broker::clients::next_client_id;
 use crate::config::{Access, Config};
 use crate::metrics;
@@ -7,6 +8,7 @@ use crate::model::command::ClientId;
 use crate::model::flow::{Flow, FlowShared};
 use crate::model::table::numbering::Numberings;
 use crate::model::topic::{DEFINITIONS_TOPIC, LOG_TOPIC, Topic, TopicId};
+use crate::query::program::Lookups;
 use crate::query::tables::store::Standing;
 use crate::query::tables::tmq::groups::Groups;
 use crate::shard::mail::Mailbox;
@@ -153,6 +155,15 @@ impl Process {
     /// The topics and constants as shard 0 knows them, for threads that are no shards.
     pub fn directory(&self) -> MutexGuard<'_, Directory> {
         self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a change, on shard 0, before any other shard hears of it.
+    pub fn apply(&self, change: &Change, lookups: &Arc<Lookups>) {
+        self.directory().apply(change, lookups);
+        if let Change::Deleted(topic) = change {
+            self.observed.lock().unwrap_or_else(PoisonError::into_inner).remove(topic);
+            self.standing.forget(*topic);
+        }
     }
 
     /// The shard that owns a topic.

@@ -486,7 +486,7 @@ impl Shard {
         self.core.catalog.apply(change);
         if self.core.id == 0 {
             let lookups = self.core.catalog.lookups();
-            self.core.process.directory().apply(change, lookups);
+            self.core.process.apply(change, lookups);
         }
         self.hide(change);
         let Change::Created(topic) = change else { return Ok(()) };

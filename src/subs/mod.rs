@@ -1,9 +1,19 @@
 //! Which connections of this shard want the records of which topic.
 //!
-//! Cost: 16 bytes for each subscription; a delivery walks the list of its topic once.
+//! Method: those that want all stand in a list; those that want some ([`Interest`]) in an index, so
+//! that a record costs what finds it and not how many there are. Cost: 16 bytes for each
+//! subscription that wants all; a delivery walks their list once. About 300 bytes for each that
+//! wants some; see [`crate::query::index`].
 
+use crate::model::interest::{Interest, Lens, Wanted};
+use crate::model::memo::Memo;
+use crate::model::record::{Offset, Record};
 use crate::model::topic::{SubscriptionId, TopicId};
+use crate::query::index::Index;
 use ahash::AHashMap;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,26 +26,100 @@ pub struct Sub {
     pub live: bool,
 }
 
+/// The subscriptions to one topic that want some of its records.
+#[derive(Debug)]
+pub struct Choosers {
+    lens: Arc<dyn Lens>,
+    all: BTreeMap<SubscriptionId, (Sub, Wanted)>,
+    /// The live ones.
+    index: Index<(u32, SubscriptionId)>,
+    scratch: RefCell<(Vec<u8>, Vec<(u32, SubscriptionId)>)>,
+}
+
+/// The subscriptions to one topic.
+#[derive(Debug, Default)]
+struct Of {
+    list: Vec<Sub>,
+    choosers: Option<Box<Choosers>>,
+}
+
 /// All subscriptions of one shard.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
-    by_topic: AHashMap<TopicId, Vec<Sub>>,
+    by_topic: AHashMap<TopicId, Of>,
     count: u64,
+}
+
+impl Choosers {
+    fn new(lens: Arc<dyn Lens>) -> Self {
+        let (all, index) = (BTreeMap::new(), Index::default());
+        Self { lens, all, index, scratch: RefCell::default() }
+    }
+
+    fn remove(&mut self, id: SubscriptionId) -> bool {
+        let Some((sub, wanted)) = self.all.remove(&id) else { return false };
+        if sub.live {
+            self.index.remove((sub.slot, id), &wanted);
+        }
+        if self.index.is_worn() {
+            self.index = Index::default();
+            for (sub, wanted) in self.all.values().filter(|(sub, _)| sub.live) {
+                self.index.insert((sub.slot, sub.id), wanted);
+            }
+        }
+        true
+    }
+
+    /// Tells which of them may want a record: slot and number, ascending.
+    pub fn choose(
+        &self,
+        topic: TopicId,
+        record: (Offset, &Record<'_>),
+        memo: &mut Memo,
+        mut take: impl FnMut(u32, SubscriptionId),
+    ) {
+        let (key, found) = &mut *self.scratch.borrow_mut();
+        self.lens.look(topic, record, self.index.names(), memo, &mut |values| {
+            self.index.select(values, |v| v.as_double().unwrap_or(f64::NAN), key, found);
+            found.iter().for_each(|(slot, id)| take(*slot, *id));
+        });
+    }
 }
 
 impl Subscriptions {
     /// Adds one.
-    pub fn add(&mut self, topic: TopicId, sub: Sub) {
-        self.by_topic.entry(topic).or_default().push(sub);
+    pub fn add(&mut self, topic: TopicId, sub: Sub, interest: Option<Interest>) {
+        let of = self.by_topic.entry(topic).or_default();
+        match interest {
+            None => {
+                let at = of.list.binary_search_by_key(&sub.id, |sub| sub.id);
+                of.list.insert(at.unwrap_or_else(|at| at), sub);
+            }
+            Some(Interest { wanted, lens }) => {
+                let choosers =
+                    of.choosers.get_or_insert_with(|| Box::new(Choosers::new(Arc::clone(&lens))));
+                choosers.lens = lens;
+                if sub.live {
+                    choosers.index.insert((sub.slot, sub.id), &wanted);
+                }
+                choosers.all.insert(sub.id, (sub, wanted));
+            }
+        }
         self.count += 1;
     }
 
     /// Removes one; `false` if it is not there.
     pub fn remove(&mut self, topic: TopicId, id: SubscriptionId) -> bool {
-        let Some(list) = self.by_topic.get_mut(&topic) else { return false };
-        let Some(index) = list.iter().position(|sub| sub.id == id) else { return false };
-        list.remove(index);
-        if list.is_empty() {
+        let Some(of) = self.by_topic.get_mut(&topic) else { return false };
+        if let Ok(index) = of.list.binary_search_by_key(&id, |sub| sub.id) {
+            of.list.remove(index);
+        } else if !of.choosers.as_mut().is_some_and(|choosers| choosers.remove(id)) {
+            return false;
+        }
+        if of.choosers.as_ref().is_some_and(|choosers| choosers.all.is_empty()) {
+            of.choosers = None;
+        }
+        if of.list.is_empty() && of.choosers.is_none() {
             self.by_topic.remove(&topic);
         }
         self.count -= 1;
@@ -44,28 +128,43 @@ impl Subscriptions {
 
     /// Says that one has caught up.
     pub fn set_live(&mut self, topic: TopicId, id: SubscriptionId) {
-        let list = self.by_topic.get_mut(&topic).into_iter().flatten();
-        list.filter(|sub| sub.id == id).for_each(|sub| sub.live = true);
+        let Some(of) = self.by_topic.get_mut(&topic) else { return };
+        if let Ok(at) = of.list.binary_search_by_key(&id, |sub| sub.id) {
+            of.list[at].live = true;
+        } else if let Some(choosers) = &mut of.choosers
+            && let Some((sub, wanted)) = choosers.all.get_mut(&id)
+            && !std::mem::replace(&mut sub.live, true)
+        {
+            choosers.index.insert((sub.slot, id), wanted);
+        }
     }
 
-    /// Those of a topic, in the order they were made.
+    /// Those of a topic that want all, in the order they were made.
     #[must_use]
     pub fn of(&self, topic: TopicId) -> &[Sub] {
-        self.by_topic.get(&topic).map_or(&[], Vec::as_slice)
+        self.by_topic.get(&topic).map_or(&[], |of| of.list.as_slice())
+    }
+
+    /// Those of a topic that want some.
+    #[must_use]
+    pub fn choosers(&self, topic: TopicId) -> Option<&Choosers> {
+        self.by_topic.get(&topic)?.choosers.as_deref()
     }
 
     /// Removes all of a topic and gives them.
     pub fn take_topic(&mut self, topic: TopicId) -> Vec<Sub> {
-        let list = self.by_topic.remove(&topic).unwrap_or_default();
+        let Some(of) = self.by_topic.remove(&topic) else { return Vec::new() };
+        let mut list: Vec<Sub> = of.iter().collect();
+        list.sort_unstable_by_key(|sub| sub.id);
         self.count -= list.len() as u64;
         list
     }
 
     /// All: topic, number, slot.
     pub fn iter(&self) -> impl Iterator<Item = (TopicId, SubscriptionId, u32)> {
-        let of = |(topic, list): (&TopicId, &'_ Vec<Sub>)| {
+        let of = |(topic, of): (&TopicId, &'_ Of)| {
             let topic = *topic;
-            list.iter().map(move |sub| (topic, sub.id, sub.slot)).collect::<Vec<_>>()
+            of.iter().map(move |sub| (topic, sub.id, sub.slot)).collect::<Vec<_>>()
         };
         self.by_topic.iter().flat_map(of)
     }
@@ -77,20 +176,94 @@ impl Subscriptions {
     }
 }
 
+impl Of {
+    fn iter(&self) -> impl Iterator<Item = Sub> {
+        let choosers = self.choosers.iter().flat_map(|choosers| choosers.all.values());
+        self.list.iter().copied().chain(choosers.map(|(sub, _)| *sub))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::record::Body;
+    use crate::model::value::{Value, read_json};
+
+    /// Reads the members of JSON objects.
+    #[derive(Debug)]
+    struct Members;
+
+    impl Lens for Members {
+        fn look(
+            &self,
+            _: TopicId,
+            (_, record): (Offset, &Record<'_>),
+            names: &[String],
+            _: &mut Memo,
+            see: &mut dyn FnMut(&[Value<'_>]),
+        ) {
+            let Body::Json(json) = record.body else { return };
+            let value = read_json(std::str::from_utf8(json).unwrap()).unwrap();
+            see(&names.iter().map(|name| value.member(name)).collect::<Vec<_>>());
+        }
+    }
+
+    fn interest(equal: Option<i64>, range: Option<(f64, f64)>) -> Option<Interest> {
+        let wanted = Wanted {
+            equal: equal.map(|n| ("id".into(), vec![Value::Int(n)])),
+            range: range.map(|(low, high)| ("x".into(), low, high)),
+        };
+        Some(Interest { wanted, lens: Arc::new(Members) })
+    }
+
+    fn chosen(subs: &Subscriptions, json: &str) -> Vec<SubscriptionId> {
+        let record = Record { time: 0, producer: 0, body: Body::Json(json.as_bytes()) };
+        let mut list = Vec::new();
+        if let Some(choosers) = subs.choosers(7) {
+            choosers.choose(7, (0, &record), &mut Memo::default(), |_, id| list.push(id));
+        }
+        list
+    }
 
     #[test]
     fn subscriptions_come_and_go() {
         let mut subs = Subscriptions::default();
         for id in 1..=3 {
-            subs.add(7, Sub { id, slot: 1, live: id != 2 });
+            subs.add(7, Sub { id, slot: 1, live: id != 2 }, None);
         }
         subs.set_live(7, 2);
         assert!(subs.of(7).iter().all(|sub| sub.live) && subs.of(8).is_empty());
         assert!(subs.remove(7, 2) && !subs.remove(7, 2) && !subs.remove(8, 1));
         assert_eq!(subs.take_topic(7).len(), 2);
         assert_eq!(subs.count(), 0);
+    }
+
+    #[test]
+    fn those_that_want_some_are_found_by_what_they_want() {
+        let mut subs = Subscriptions::default();
+        let open = f64::INFINITY;
+        let interests = [
+            interest(Some(1), None),
+            interest(Some(1), Some((5.0, open))),
+            interest(Some(2), Some((-open, 5.0))),
+            interest(None, Some((4.0, 6.0))),
+            interest(None, None),
+        ];
+        for (id, interest) in (1..).zip(interests) {
+            subs.add(7, Sub { id, slot: 1, live: false }, interest);
+            subs.set_live(7, id);
+        }
+        assert_eq!(chosen(&subs, r#"{"id":1,"x":5}"#), [1, 2, 4, 5]);
+        assert_eq!(chosen(&subs, r#"{"id":1.0,"x":3.5}"#), [1, 5]);
+        assert_eq!(chosen(&subs, r#"{"id":2,"x":5.0}"#), [3, 4, 5]);
+        assert_eq!(chosen(&subs, r#"{"id":2,"x":"5"}"#), [5]);
+        assert_eq!(chosen(&subs, r#"{"x":6}"#), [4, 5]);
+        for id in [4, 1, 5] {
+            assert!(subs.remove(7, id) && !subs.remove(7, id));
+        }
+        assert_eq!(chosen(&subs, r#"{"id":1,"x":5}"#), [2]);
+        assert_eq!(subs.iter().count(), 2);
+        assert_eq!(subs.take_topic(7).len(), 2);
+        assert!(subs.choosers(7).is_none() && subs.count() == 0);
     }
 }

@@ -32,14 +32,14 @@ printing = threading.Lock()
 
 # Most tests take less than a second, the slowest twenty; one that takes this long never ends.
 PATIENCE = 180
-RUNNING, PASSED = {}, []
+RUNNING, PASSED = {}, []    # by thread: name and begin; names of what passed
 
 
 def watch():
     """A test that hangs is said with the stack of every thread, and the run ends there."""
     while True:
         time.sleep(1)
-        late = [name for name, begin in list(RUNNING.items()) if time.monotonic() - begin > PATIENCE]
+        late = [name for name, begin in list(RUNNING.values()) if time.monotonic() - begin > PATIENCE]
         if late:
             with printing:
                 print("\n".join(f"FAILED  hangs since {PATIENCE} s: {name}" for name in late), flush=True)
@@ -52,7 +52,8 @@ def watch():
 
 def run(entry):
     name, function = entry
-    begin = RUNNING[name] = time.monotonic()
+    begin = time.monotonic()
+    RUNNING[threading.get_ident()] = (name, begin)
     try:
         function()
         word, detail = "ok", ""
@@ -61,7 +62,7 @@ def run(entry):
         word, detail = "skipped", f"  {why}"
     except BaseException:
         word, detail = "FAILED", "\n" + traceback.format_exc()
-    RUNNING.pop(name)
+    RUNNING.pop(threading.get_ident())
     with printing:
         print(f"{word:7} {time.monotonic() - begin:6.2f}s {name}{detail}", flush=True)
     return word

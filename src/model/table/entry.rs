@@ -19,12 +19,14 @@ pub const SUBSCRIPTION_FAMILY: u8 = 8;
 pub const POSITION_FAMILY: u8 = 9;
 
 /// What must be so for an entry to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Require {
     /// No entry of its key is there.
     Absent,
     /// One is.
     Present,
+    /// A table of this value is: nobody has changed it meanwhile.
+    Was(Vec<u8>),
     /// Anything.
     Any,
 }

@@ -7,10 +7,12 @@ pub mod defined;
 pub mod entry;
 pub mod kind;
 pub mod numbering;
+pub mod packed;
 pub mod rows;
 
 pub use entry::{Entry, Require};
 pub use kind::{Kind, Precision};
+pub use packed::Packed;
 
 use crate::model::name::{MAIN, TopicName};
 use crate::model::record::TimeNs;
@@ -207,6 +209,14 @@ impl Tables {
             }
             _ => self.others.contains_key(&(family, key.to_vec())),
         }
+    }
+
+    /// Whether the table of this key is defined by exactly this value.
+    #[must_use]
+    pub fn table_is(&self, key: &[u8], value: &[u8]) -> bool {
+        let name = std::str::from_utf8(key).ok().and_then(TopicName::parse);
+        let table = name.and_then(|name| self.table(&name).cloned());
+        table.is_some_and(|table| entry::encode_table(&table) == value)
     }
 
     /// Takes an entry; what cannot be read is passed over.

@@ -6,6 +6,7 @@
 //! Invariant: [`Rows::parse`] has checked every length, so that reading columns cannot fail half
 //! way. Cost: about 10 bytes and the name for each column of a write.
 
+use super::packed::{Packed, put_columns};
 use super::{Column, ColumnId, Kind, Precision};
 use crate::model::json::write_string;
 use crate::model::value::{Bytes, encode_bytes, write_js};
@@ -112,32 +113,38 @@ pub fn encode(
     tags: &[(Column, Cell)],
     columns: &[Written],
 ) -> Vec<u8> {
-    let mut out = vec![1];
+    let mut out = Vec::new();
+    put_head(deed, precision, table, tags, &mut out);
+    let packed = |written: &Written| Packed::of_cells(written.column.clone(), &written.cells);
+    put_columns(&columns.iter().map(packed).collect::<Vec<_>>(), &mut out);
+    out
+}
+
+/// What stands before the columns of a record.
+pub(super) fn put_head(
+    deed: Deed,
+    precision: Precision,
+    table: &str,
+    tags: &[(Column, Cell)],
+    out: &mut Vec<u8>,
+) {
     let (tag, from, to) = match deed {
         Deed::Write => (0, 0, 0),
         Deed::Delete(from, to) => (1, from, to),
         Deed::Drop => (2, 0, 0),
     };
-    out.push(tag);
+    out.extend_from_slice(&[1, tag]);
     if tag == 1 {
         out.extend_from_slice(&from.to_le_bytes());
         out.extend_from_slice(&to.to_le_bytes());
     }
     out.push(precision.code());
-    put_name(table, &mut out);
-    put_u16(tags.len(), &mut out);
+    put_name(table, out);
+    put_u16(tags.len(), out);
     for (column, cell) in tags {
-        put_column(column, &mut out);
-        encode_cell(cell, &mut out);
+        put_column(column, out);
+        encode_cell(cell, out);
     }
-    put_u16(columns.len(), &mut out);
-    let rows = columns.first().map_or(0, |first| first.cells.len());
-    out.extend_from_slice(&(rows as u32).to_le_bytes());
-    for written in columns {
-        put_column(&written.column, &mut out);
-        put_cells(written.column.kind, &written.cells, &mut out);
-    }
-    out
 }
 
 fn put_u16(n: usize, out: &mut Vec<u8>) {
@@ -149,29 +156,11 @@ fn put_name(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
 }
 
-fn put_column(column: &Column, out: &mut Vec<u8>) {
+pub(super) fn put_column(column: &Column, out: &mut Vec<u8>) {
     put_u16(usize::from(column.id), out);
     out.push(column.kind.code());
     out.extend_from_slice(&column.kind.length().to_le_bytes());
     put_name(&column.name, out);
-}
-
-fn put_cells(kind: Kind, cells: &[Cell], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + cells.len().div_ceil(8), 0);
-    for (row, _) in cells.iter().enumerate().filter(|(_, cell)| cell.is_null()) {
-        out[start + row / 8] |= 0x80 >> (row % 8);
-    }
-    match kind.width() {
-        Some(_) => cells.iter().for_each(|cell| put_fixed(kind, cell, out)),
-        None => {
-            for cell in cells {
-                let length = bytes_of(cell).len() as u32;
-                out.extend_from_slice(&length.to_le_bytes());
-            }
-            cells.iter().for_each(|cell| out.extend_from_slice(bytes_of(cell)));
-        }
-    }
 }
 
 /// The bytes of a text or of bytes.

@@ -105,8 +105,7 @@ impl JsonJet {
         intake: &mut dyn Intake,
     ) -> Result<Progress, Failure> {
         self.needs(Role::Admin)?;
-        let existing = intake.flows().into_iter().find(|f| f.spec.name.as_deref() == Some(name));
-        if existing.is_some() && if_exists == IfExists::Refuse {
+        if intake.flow(name).is_some() && if_exists == IfExists::Refuse {
             return Err(codes::statement_refused(Refusal::FlowExists, name));
         }
         let (spec, source) = self.spec(Some(name), ttl_ms, pipeline, intake)?;

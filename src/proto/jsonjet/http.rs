@@ -99,7 +99,7 @@ fn look(session: &JsonJet, route: Route, intake: &mut dyn Intake) {
                 .text("status", "running")
                 .text("version", env!("CARGO_PKG_VERSION"))
                 .number("streams", map::all(intake).len() as u64)
-                .number("activeQueries", intake.flows().len() as u64)
+                .number("activeQueries", intake.flow_count() as u64)
                 .number("wsConnections", intake.gauge(Gauge::WebSockets))
                 .raw("uptime", uptime.as_bytes())
                 .end(b"")

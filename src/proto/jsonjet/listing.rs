@@ -7,9 +7,10 @@ use super::{flows, map};
 use crate::config::Role;
 use crate::model::flow::Flow;
 use crate::model::time::iso_ms;
-use crate::model::topic::{Storage, Topic};
+use crate::model::topic::{Storage, Topic, TopicId};
 use crate::proto::Intake;
 use crate::query::dialect::jet::{Failure, Listing};
+use ahash::AHashMap;
 use std::sync::Arc;
 
 impl JsonJet {
@@ -66,17 +67,24 @@ impl JsonJet {
         intake: &dyn Intake,
     ) -> Result<Progress, Failure> {
         self.needs(Role::Read)?;
-        let all_flows = self.visible_flows(intake);
+        if let Some(name) = name
+            && let Some(flow) = intake.flow(name)
+            && self.may_touch(flow.spec.source.short())
+            && map::find(name, intake).is_none()
+        {
+            let source = map::find(flow.spec.source.full(), intake);
+            let info = flows::flow_info(&flow, source.as_deref());
+            let result = Object::new().raw("info", &info).end(b"");
+            return Ok(command(&result, &format!("Flow '{name}' info retrieved")));
+        }
+        let mut readers: AHashMap<TopicId, Vec<Arc<Flow>>> = AHashMap::new();
+        for flow in self.visible_flows(intake) {
+            readers.entry(flow.source).or_default().push(flow);
+        }
+        let of = |topic: &Topic| readers.get(&topic.id).map_or(&[][..], Vec::as_slice);
         if let Some(name) = name {
-            let flow = all_flows.iter().find(|f| f.spec.name.as_deref() == Some(name));
-            if let (Some(flow), None) = (flow, map::find(name, intake)) {
-                let source = map::find(flow.spec.source.full(), intake);
-                let info = flows::flow_info(flow, source.as_deref());
-                let result = Object::new().raw("info", &info).end(b"");
-                return Ok(command(&result, &format!("Flow '{name}' info retrieved")));
-            }
             let topic = self.stream(name, "COMMAND_FAILED", intake)?;
-            let result = Object::new().raw("info", &describe(&topic, &all_flows)).end(b"");
+            let result = Object::new().raw("info", &describe(&topic, of(&topic))).end(b"");
             let message = format!("Stream '{}' info retrieved", map::shown(&topic));
             return Ok(command(&result, &message));
         }
@@ -84,7 +92,7 @@ impl JsonJet {
         for topic in map::all(intake) {
             let shown = map::shown(&topic);
             if self.may_touch(shown) {
-                all = all.raw(shown, &describe(&topic, &all_flows));
+                all = all.raw(shown, &describe(&topic, of(&topic)));
             }
         }
         let result = Object::new().raw("info", &all.end(b"")).end(b"");
@@ -92,8 +100,8 @@ impl JsonJet {
     }
 }
 
-fn describe(topic: &Topic, flows: &[Arc<Flow>]) -> Vec<u8> {
-    let readers: Vec<_> = flows.iter().filter(|flow| flow.source == topic.id).collect();
+/// A stream, and the flows that read it.
+fn describe(topic: &Topic, readers: &[Arc<Flow>]) -> Vec<u8> {
     let names = readers.iter().filter_map(|flow| flow.spec.name.as_deref()).map(codec::quoted);
     let (flow_names, flow_count) = (codec::array(names), readers.len() as u64);
     let subscribers = topic.shared.subscriptions();

@@ -1,7 +1,6 @@
 //! A pipeline that runs once over the retained records of a stream, on a query worker (jsonjet,
 //! 3.6).
 
-use crate::model::record::Body;
 use crate::model::topic::Topic;
 use crate::model::value::{Style, Value, of_record, write_value};
 use crate::query::pipeline::{MEMORY_LIMIT, Operator, Pipeline, Stage};
@@ -101,11 +100,12 @@ impl OneShot {
         let mut rows = Rows { json: b"{\"rows\":[".to_vec(), ..Rows::default() };
         let mut scanned: u64 = 0;
         let mut records = bench.open(&self.topic)?;
-        // A pipeline that may end early is asked after each record.
+        // A pipeline that may end early is asked after each record. A record of a typed table is
+        // many.
         let takes = |stage: &Stage| matches!(stage.operator, Operator::Take(_));
-        let early = self.pipeline.stages.iter().any(takes);
+        let singly = self.topic.typed || self.pipeline.stages.iter().any(takes);
         loop {
-            let more = if early {
+            let more = if singly {
                 records.next_chunk(&mut |_, record| {
                     record.each(&mut |record| {
                         scanned += 1;
@@ -117,16 +117,6 @@ impl OneShot {
                 })?
             } else {
                 records.next_slice(&mut |list| {
-                    if list.iter().any(|(_, record)| matches!(record.body, Body::Rows(_))) {
-                        for (_, record) in list {
-                            record.each(&mut |record| {
-                                scanned += 1;
-                                let one = (record.time / 1_000_000, of_record(record));
-                                runner.push(std::iter::once(one), &world, &mut rows);
-                            });
-                        }
-                        return;
-                    }
                     let full = rows.full();
                     let list = list.iter().take_while(|_| !full.get());
                     let values = list.map(|(_, record)| {

@@ -141,7 +141,7 @@ impl JsonJet {
         let wanted = topics.iter().map(|topic| (topic.id, begin)).collect();
         self.pending.push_back(Pending::Subscribe { topics, request });
         intake.hold();
-        intake.command(Command::Subscribe { topics: wanted });
+        intake.command(Command::Subscribe { topics: wanted, interest: None });
     }
 
     fn unsubscribe(

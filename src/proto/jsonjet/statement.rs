@@ -293,7 +293,8 @@ impl JsonJet {
         }
         let topic = self.stream(name, "STREAM_NOT_FOUND", intake)?;
         self.pending.push_back(Pending::Statement);
-        intake.command(Command::Subscribe { topics: vec![(topic.id, Begin::Live)] });
+        intake
+            .command(Command::Subscribe { topics: vec![(topic.id, Begin::Live)], interest: None });
         Ok(Progress::Waits(Step::Subscribe { topic }))
     }
 

@@ -4,6 +4,7 @@
 //! word that it is done. Every job first looks at what nobody has looked at, so that the schema it
 //! judges by is that of the moment of its snapshot.
 
+use super::codec;
 use super::map;
 use super::metric::Metric;
 use crate::config::User;
@@ -35,6 +36,7 @@ pub struct Query {
     pub select: Select,
     /// 128 bits of its canonical print.
     pub id: u128,
+    push: OnceLock<Box<[u8]>>,
 }
 
 impl Query {
@@ -42,7 +44,22 @@ impl Query {
     pub fn new(database: String, namespace: String, select: Select) -> Option<Self> {
         let name = map::topic_name(&database, &namespace, &select.metric)?;
         let text = format!("{database}\0{namespace}\0{}", print::canonical(&select));
-        Some(Self { database, namespace, name, id: print::stable_hash(&text), select })
+        let (id, push) = (print::stable_hash(&text), OnceLock::new());
+        Some(Self { database, namespace, name, select, id, push })
+    }
+
+    /// A push up to its records; made once.
+    pub fn push_head(&self) -> &[u8] {
+        self.push.get_or_init(|| {
+            let mut head = codec::texts(&[
+                ("db", &self.database),
+                ("namespace", &self.namespace),
+                ("metric", &self.select.metric),
+                ("quid", &self.quid()),
+            ]);
+            head.extend_from_slice(b",\"records\":[");
+            head.into()
+        })
     }
 
     /// Its identifier as clients see it.

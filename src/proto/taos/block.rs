@@ -1,5 +1,7 @@
 //! The raw block: rows as columns of bytes, little-endian (taos, section 7).
 
+pub mod decode;
+
 use crate::model::table::Kind;
 use crate::model::table::rows::{Cell, bytes_of, put_fixed};
 use crate::query::tables::Field;

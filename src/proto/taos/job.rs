@@ -9,7 +9,7 @@ use crate::model::event::QueryOutput;
 use crate::model::table::Precision;
 use crate::query::dialect::taos::Wrong;
 use crate::query::pull::{Bench, Job};
-use crate::query::tables::{Done, Field, Who, World, execute};
+use crate::query::tables::{Done, Field, Rows, Who, World, execute};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,6 +22,16 @@ pub struct Table {
     pub precision: Precision,
     /// Rows and bytes of each block.
     pub blocks: VecDeque<(usize, Vec<u8>)>,
+}
+
+impl Table {
+    /// Rows as they go out.
+    #[must_use]
+    pub fn of(rows: Rows) -> Self {
+        let encode = |part: &[Vec<_>]| (part.len(), block::encode(&rows.fields, part));
+        let blocks = rows.rows.chunks(block::ROWS_MAX).map(encode).collect();
+        Self { fields: rows.fields, precision: rows.precision, blocks }
+    }
 }
 
 /// What came of a statement.
@@ -41,15 +51,32 @@ pub enum Answer {
 pub type Outcome = Result<Answer, Wrong>;
 
 /// Where an outcome is left.
-#[derive(Clone, Debug, Default)]
-pub struct Slot(Arc<Mutex<Option<Outcome>>>);
+#[derive(Debug)]
+pub struct Slot<T = Answer>(Arc<Mutex<Option<Result<T, Wrong>>>>);
 
-impl Slot {
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T> Slot<T> {
+    /// Leaves an outcome.
+    pub fn put(&self, outcome: Result<T, Wrong>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+    }
+
     /// Takes what was left.
     ///
     /// # Errors
     /// What the statement failed with.
-    pub fn take(&self) -> Outcome {
+    pub fn take(&self) -> Result<T, Wrong> {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         taken.unwrap_or_else(|| Err(Wrong::new(0xFFFF, "too many queries")))
     }
@@ -77,11 +104,7 @@ impl Statement {
         Ok(match done {
             Done::Affected(count) => Answer::Affected(count),
             Done::Use(database) => Answer::Use(database),
-            Done::Rows(rows) => {
-                let encode = |part: &[Vec<_>]| (part.len(), block::encode(&rows.fields, part));
-                let blocks = rows.rows.chunks(block::ROWS_MAX).map(encode).collect();
-                Answer::Table(Table { fields: rows.fields, precision: rows.precision, blocks })
-            }
+            Done::Rows(rows) => Answer::Table(Table::of(rows)),
         })
     }
 }
@@ -89,7 +112,7 @@ impl Statement {
 impl Job for Statement {
     fn run(self: Box<Self>, bench: &mut dyn Bench) {
         let outcome = self.answer(bench);
-        *self.slot.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        self.slot.put(outcome);
         // Nobody is left to be told if this fails.
         let _ = bench.emit(QueryOutput::Finished(Vec::new()));
     }

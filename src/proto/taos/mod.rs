@@ -1,10 +1,12 @@
 //! TDengine clients: SQL over HTTP and WebSocket, typed tables (protocol pages, taos).
 
 mod access;
+mod bind;
 mod block;
 mod codec;
 mod job;
 mod rest;
+mod schemaless;
 mod session;
 mod tmq;
 

@@ -2,6 +2,7 @@
 
 use super::access;
 use super::job::Answer;
+use super::schemaless;
 use super::session::{Pending, Taos, parse_zone};
 use crate::config::User;
 use crate::model::json::write_string;
@@ -55,6 +56,9 @@ pub(super) fn serve(
     if let Some(rest) = head.path.strip_prefix("/rest/login/") {
         return login(rest, peer, intake);
     }
+    if schemaless::http::serve(session, request, peer, intake) {
+        return;
+    }
     let database = match head.path.strip_prefix("/rest/sql") {
         Some("") => None,
         Some(rest) if rest.len() > 1 && rest.starts_with('/') => percent_decode(&rest[1..]),
@@ -72,9 +76,10 @@ pub(super) fn serve(
     }
 }
 
-type Refused = (u16, Wrong);
+/// A status and what is wrong.
+pub(super) type Refused = (u16, Wrong);
 
-fn identify(
+pub(super) fn identify(
     request: &Request<'_>,
     peer: &PeerInfo,
     intake: &dyn Intake,

@@ -4,6 +4,7 @@
 //! Results stay here as blocks until they are fetched or freed.
 
 use super::access;
+use super::bind::{self, Statements};
 use super::codec::{Ask, Frame, Reply, fault, fetched, numbers, texts};
 use super::job::{Answer, Outcome, Slot, Statement, Table};
 use super::rest;
@@ -40,9 +41,9 @@ pub(super) enum Pending {
 /// Who is connected, and how.
 #[derive(Clone, Debug)]
 pub(super) struct Login {
-    user: Option<Arc<User>>,
-    database: Option<String>,
-    zone: Tz,
+    pub user: Option<Arc<User>>,
+    pub database: Option<String>,
+    pub zone: Tz,
 }
 
 /// A result that a client fetches.
@@ -60,10 +61,11 @@ pub struct Taos {
     pub(super) token: Option<String>,
     /// The consumer, on its path.
     pub(super) tmq: Option<Box<Tmq>>,
-    login: Option<Login>,
+    pub(super) login: Option<Login>,
     pending: Option<(Slot, Pending)>,
+    pub(super) statements: Statements,
     results: BTreeMap<u64, Held>,
-    last_result: u64,
+    pub(super) last_result: u64,
 }
 
 /// A zone by its IANA name.
@@ -118,7 +120,9 @@ impl Taos {
             Err(wrong) => return out.text(&Reply::new(&ask.action, 0, Some(&wrong), 0).end()),
         };
         if let Err(wrong) = self.act(&ask, request, peer, intake, out) {
-            out.text(&Reply::new(&ask.action, request, Some(&wrong), 0).end());
+            let mut reply = Reply::new(&ask.action, request, Some(&wrong), 0);
+            bind::mark(&mut reply, &ask);
+            out.text(&reply.end());
         }
     }
 
@@ -167,7 +171,7 @@ impl Taos {
             "get_current_db" => reply.text("db", login.database.as_deref().unwrap_or("")),
             "get_server_info" => reply.text("info", &intake.config().taos.version),
             "options_connection" => options(ask, login)?,
-            other => return Err(fault(format!("unknown action {other}"))),
+            _ => return self.act_statement(ask, request, intake, out),
         }
         out.text(&reply.end());
         Ok(())
@@ -264,10 +268,14 @@ impl Taos {
         let action = match frame.action {
             6 => "binary_query",
             7 => "binary_fetch",
-            _ => "",
+            other => bind::binary_action(other).unwrap_or(""),
         };
         if let Err(wrong) = self.act_binary(&frame, intake, out) {
-            out.text(&Reply::new(action, frame.request, Some(&wrong), 0).end());
+            let mut reply = Reply::new(action, frame.request, Some(&wrong), 0);
+            if bind::binary_action(frame.action).is_some() {
+                reply.put("stmt_id", frame.object);
+            }
+            out.text(&reply.end());
         }
     }
 
@@ -292,7 +300,7 @@ impl Taos {
                 let reply = self.next_block(frame.request, frame.object);
                 out.binary(&reply);
             }
-            other => return Err(fault(format!("unknown binary action {other}"))),
+            _ => return self.act_statement_frame(frame, intake),
         }
         Ok(())
     }
@@ -368,6 +376,12 @@ impl Taos {
                 return reply;
             }
         };
+        self.describe(table, &mut reply);
+        reply
+    }
+
+    /// Opens a result, and says what it is.
+    pub(super) fn describe(&mut self, table: Table, reply: &mut Reply) {
         self.last_result += 1;
         let id = self.last_result;
         reply.put("id", id);
@@ -386,7 +400,6 @@ impl Taos {
             self.results.pop_first();
         }
         self.results.insert(id, Held { table, announced: None });
-        reply
     }
 }
 
@@ -452,10 +465,11 @@ impl Session for Taos {
                 _ => {}
             };
         }
-        if let Event::Reply(Told::Query(_)) = event
-            && let Some((slot, pending)) = self.pending.take()
-        {
-            self.on_outcome(slot.take(), pending, intake, out);
+        if let Event::Reply(Told::Query(_)) = event {
+            match self.pending.take() {
+                Some((slot, pending)) => self.on_outcome(slot.take(), pending, intake, out),
+                None => self.on_statement(intake, out),
+            }
         }
     }
 
@@ -470,6 +484,7 @@ impl Session for Taos {
             tmq.on_close();
         }
         self.results.clear();
+        self.statements.clear();
     }
 
     fn http_error(&self, status: u16, reason: &str) -> (&'static str, Vec<u8>) {

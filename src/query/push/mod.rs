@@ -82,7 +82,18 @@ struct Pass<'c, 'a> {
     time_ms: i64,
 }
 
-impl Pass<'_, '_> {
+impl<'c, 'a> Pass<'c, 'a> {
+    fn new(
+        world: &'c World<'a>,
+        sink: &'c mut dyn Sink,
+        counters: &'c mut Counters,
+        kept_bytes: &'c mut usize,
+        time_ms: i64,
+    ) -> Self {
+        let (stack, columns) = (Vec::new(), Vec::new());
+        Self { world, sink, counters, kept_bytes, stack, columns, base: 0, time_ms }
+    }
+
     fn fail(&mut self, fault: &Fault) {
         self.counters.errors += 1;
         self.sink.trouble("RUNTIME_ERROR", &fault.0);
@@ -140,16 +151,7 @@ impl Runner {
     ) {
         let Self { pipeline, states, counters, kept_bytes, timers } = self;
         let (pipeline, timers): (&Pipeline, bool) = (pipeline, *timers);
-        let mut pass = Pass {
-            world,
-            sink,
-            counters,
-            kept_bytes,
-            stack: Vec::new(),
-            columns: Vec::new(),
-            base: 0,
-            time_ms: 0,
-        };
+        let mut pass = Pass::new(world, sink, counters, kept_bytes, 0);
         for (time_ms, record) in records {
             pass.time_ms = time_ms;
             pass.counters.records_in += 1;
@@ -166,16 +168,7 @@ impl Runner {
     pub fn flush(&mut self, world: &World<'_>, sink: &mut dyn Sink) {
         let pipeline = Arc::clone(&self.pipeline);
         let Self { states, counters, kept_bytes, .. } = self;
-        let mut pass = Pass {
-            world,
-            sink,
-            counters,
-            kept_bytes,
-            stack: Vec::new(),
-            columns: Vec::new(),
-            base: 0,
-            time_ms: world.now_ms,
-        };
+        let mut pass = Pass::new(world, sink, counters, kept_bytes, world.now_ms);
         for index in 0..pipeline.stages.len() {
             pass.base = index;
             emit_held(&pipeline.stages[index..], &mut states[index..], &mut pass);
@@ -186,16 +179,7 @@ impl Runner {
     pub fn tick(&mut self, time_ms: i64, world: &World<'_>, sink: &mut dyn Sink) {
         let pipeline = Arc::clone(&self.pipeline);
         let Self { states, counters, kept_bytes, .. } = self;
-        let mut pass = Pass {
-            world,
-            sink,
-            counters,
-            kept_bytes,
-            stack: Vec::new(),
-            columns: Vec::new(),
-            base: 0,
-            time_ms,
-        };
+        let mut pass = Pass::new(world, sink, counters, kept_bytes, time_ms);
         advance(&pipeline.stages, states, time_ms, &mut pass);
     }
 

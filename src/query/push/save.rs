@@ -19,7 +19,7 @@ impl Runner {
     /// Appends the state.
     pub fn save(&self, out: &mut Vec<u8>) {
         out.push(VERSION);
-        encode_bytes(self.pipeline.print().as_bytes(), out);
+        encode_bytes(self.pipeline.canonical().as_bytes(), out);
         let Counters { records_in, records_out, errors, late } = self.counters;
         [records_in, records_out, errors, late].iter().for_each(|n| number(*n, out));
         for state in &self.states {
@@ -39,7 +39,7 @@ impl Runner {
     /// Reads a state that a runner of the same pipeline saved; `None` leaves the runner unusable.
     #[must_use]
     pub fn load(mut self, from: &mut Bytes<'_>) -> Option<Self> {
-        if from.u8()? != VERSION || from.text()? != self.pipeline.print() {
+        if from.u8()? != VERSION || from.text()? != self.pipeline.canonical() {
             return None;
         }
         self.counters = Counters {

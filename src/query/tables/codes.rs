@@ -13,6 +13,14 @@ macro_rules! codes {
 codes! {
     /// An option or argument is wrong.
     invalid_parameters = 0x0118 "Invalid parameters";
+    /// Actions of a statement in an order that makes no sense.
+    statement_misused = 0x022A "Stmt API usage error";
+    /// Values for a table that nobody named.
+    no_table_named = 0x022B "Stmt table name not set";
+    /// Columns of one write that have not the same number of values.
+    uneven = 0xFFFF "columns of different length";
+    /// Two changes of one definition at once.
+    changed = 0xFFFF "the table was changed meanwhile, please try again";
     /// The role does not allow it.
     no_privilege = 0x0303 "Insufficient privilege for operation";
     /// A supertable of that name exists.

@@ -306,6 +306,7 @@ fn alter(world: &mut World<'_>, name: &Name, change: &Change) -> Outcome {
         Target::Sub(sub, table, _) => return alter_subtable(world, &sub, &table, change),
         Target::Table(table, _) => table,
     };
+    let was = entry::encode_table(&table);
     let mut table = Table::clone(&table);
     let is_super = table.is_super;
     let no_tags = || if is_super { Ok(()) } else { Err(codes::no_tag()) };
@@ -349,8 +350,8 @@ fn alter(world: &mut World<'_>, name: &Name, change: &Change) -> Outcome {
         }
     }
     let value = entry::encode_table(&table);
-    let put = Entry::put(entry::TABLE_FAMILY, table.name.full(), value, Require::Present);
-    define(world, entries(vec![put]), codes::table_exists)
+    let put = Entry::put(entry::TABLE_FAMILY, table.name.full(), value, Require::Was(was));
+    define(world, entries(vec![put]), codes::changed)
 }
 
 fn position(columns: &[Column], name: &str) -> Option<usize> {

@@ -7,8 +7,9 @@ use super::relation::{Target, database_of, find, topic_name};
 use super::{World, codes, select};
 use crate::model::command::Definitions;
 use crate::model::refusal::Refusal;
-use crate::model::table::rows::{Cell, Deed, Written, encode};
-use crate::model::table::{Column, Entry, Kind, Require, Subtable, Table, entry};
+use crate::model::table::packed::encode_columns;
+use crate::model::table::rows::{Cell, Deed, encode};
+use crate::model::table::{Column, Entry, Kind, Packed, Require, Subtable, Table, entry};
 use crate::model::topic::Topic;
 use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::{Expr, Insert, InsertPart, Name, Using};
@@ -47,7 +48,7 @@ pub struct Planned {
     /// Where.
     pub place: Place,
     /// What, the times first.
-    pub columns: Vec<Written>,
+    pub columns: Vec<Packed>,
 }
 
 /// The table that rows are to go to; made if it has to be.
@@ -162,25 +163,40 @@ pub fn plan(
     columns: Vec<Column>,
     cells: Vec<Vec<Cell>>,
 ) -> Result<Planned, Wrong> {
-    let mut written: Vec<Written> =
-        columns.into_iter().zip(cells).map(|(column, cells)| Written { column, cells }).collect();
+    let packed = columns.into_iter().zip(&cells).map(|(c, cells)| Packed::of_cells(c, cells));
+    plan_packed(world, place, packed.collect())
+}
+
+/// As [`plan`], with columns that are packed already.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_packed(
+    world: &World<'_>,
+    place: Place,
+    mut columns: Vec<Packed>,
+) -> Result<Planned, Wrong> {
     let time = place.table.columns.first().map(|column| column.id);
     // In the order of the table, whatever the list said.
     let at = |id| place.table.columns.iter().position(|column| column.id == id);
-    written.sort_by_key(|written| at(written.column.id));
-    let first = written.first().filter(|written| Some(written.column.id) == time);
+    columns.sort_by_key(|packed| at(packed.column.id));
+    let first = columns.first().filter(|packed| Some(packed.column.id) == time);
+    let first = first.filter(|times| !times.has_nulls()).ok_or_else(codes::bad_value)?;
     let database = world.tables.database(place.table.name.database());
     let days = database.map_or(3650, |database| database.keep_days);
-    let unit = i128::from(place.table.precision.unit_ns());
     let oldest = i128::from(world.bench.now()) - i128::from(days) * 86_400_000_000_000;
-    for cell in &first.ok_or_else(codes::bad_value)?.cells {
-        let Cell::Int(time) = cell else { return Err(codes::bad_value()) };
-        let ns = i128::from(*time) * unit;
-        if ns < oldest || ns >= LAST_SECOND * 1_000_000_000 {
-            return Err(codes::time_range());
-        }
+    let unit = i128::from(place.table.precision.unit_ns());
+    // The first unit at or behind this many nanoseconds.
+    let at = |ns: i128| {
+        let units = (ns + unit - 1).div_euclid(unit);
+        units.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+    };
+    let allowed = at(oldest)..at(LAST_SECOND * 1_000_000_000);
+    if first.longs().all(|time| allowed.contains(&time)) {
+        Ok(Planned { place, columns })
+    } else {
+        Err(codes::time_range())
     }
-    Ok(Planned { place, columns: written })
 }
 
 /// Makes subtables that are missing, then appends.
@@ -192,13 +208,13 @@ pub fn write(world: &mut World<'_>, planned: Vec<Planned>) -> Result<u64, Wrong>
     let mut affected = 0;
     let mut topics: Vec<(Arc<Topic>, Vec<Vec<u8>>)> = Vec::new();
     for Planned { place, columns } in &planned {
-        let count = columns.first().map_or(0, |first| first.cells.len());
+        let count = columns.first().map_or(0, Packed::rows);
         if count == 0 {
             continue;
         }
         affected += count as u64;
         let (name, tags) = identity(place);
-        let record = encode(Deed::Write, place.table.precision, &name, &tags, columns);
+        let record = encode_columns(place.table.precision, &name, &tags, columns);
         match topics.iter_mut().find(|(topic, _)| topic.id == place.topic.id) {
             Some((_, list)) => list.push(record),
             None => topics.push((Arc::clone(&place.topic), vec![record])),

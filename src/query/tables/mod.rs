@@ -4,6 +4,7 @@
 //! definitions as they are and the logs as they stand; what it changes goes to the shards as
 //! definitions and records. A statement is checked whole before anything of it is written.
 
+pub mod bind;
 pub mod codes;
 pub mod convert;
 mod define;

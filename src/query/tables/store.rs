@@ -131,9 +131,21 @@ impl Held {
 #[derive(Debug, Default)]
 pub struct Standing {
     tables: Mutex<AHashMap<TopicId, Arc<Mutex<Held>>>>,
+    growing: Arc<Mutex<()>>,
 }
 
 impl Standing {
+    /// The topic is gone.
+    pub fn forget(&self, topic: TopicId) {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).remove(&topic);
+    }
+
+    /// Held by who widens tables for points, so that many who do wait instead of trying again.
+    #[must_use]
+    pub fn growing(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.growing)
+    }
+
     fn held(&self, topic: TopicId) -> Arc<Mutex<Held>> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let cells = |held: &Arc<Mutex<Held>>| held.try_lock().map_or(0, |held| held.cells);

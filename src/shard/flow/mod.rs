@@ -57,6 +57,8 @@ pub struct Running {
     derived: (Offset, u32),
     /// It is kept over a restart.
     durable: bool,
+    /// Each record of its source is rows of a typed table.
+    typed: bool,
     /// Appends that were sent to, and acknowledged by, each target.
     issued: Vec<u64>,
     settled: Vec<u64>,
@@ -141,7 +143,7 @@ impl Running {
                 let from = self.position;
                 let at = outputs.at();
                 let records = list.iter().filter(|(offset, _)| *offset >= from);
-                if list.iter().any(|(_, record)| matches!(record.body, Body::Rows(_))) {
+                if self.typed {
                     for (offset, record) in records {
                         at.set(*offset);
                         record.each(&mut |record| {
@@ -203,6 +205,7 @@ impl Shard {
             cursor: None,
             repeat_until: 0,
             derived: (0, 0),
+            typed: owned.topic.typed,
             durable: owned.topic.storage == Storage::Log && flow.spec.name.is_some(),
             issued: vec![0; flow.spec.targets.len()],
             settled: vec![0; flow.spec.targets.len()],
@@ -314,14 +317,15 @@ impl Shard {
         let Readers { list: flows, selector, head, timed } = &mut readers;
         let seen = *head;
         *head = batch.first() + batch.len() as u64;
-        let typed = list.iter().any(|(_, record)| matches!(record.body, Body::Rows(_)));
+        let typed = flows.first().is_some_and(|running| running.typed);
         if !behind && !typed && selector.is_worth_it(flows) {
             // Flow after flow: the states of thousands do not fit into a cache, so each is fetched
             // once for a batch.
+            let mut found = Vec::new();
             let mut hits: Vec<(usize, (Offset, Record<'_>))> = Vec::new();
             for (offset, record) in &list {
-                let found = selector.select(&of_record(record), &lookups);
-                hits.extend(found.into_iter().map(|index| (index, (*offset, *record))));
+                selector.select(&of_record(record), &lookups, &mut found);
+                hits.extend(found.iter().map(|index| (*index as usize, (*offset, *record))));
             }
             hits.sort_by_key(|(index, _)| *index);
             let mut own: Vec<(Offset, Record<'_>)> = Vec::new();

@@ -1,51 +1,29 @@
-//! Which of many flows must look at a record: found by the equalities of their first conditions.
+//! Which of many flows must look at a record: the equality and the range of their first conditions,
+//! filed in an [`Index`].
 //!
-//! Method: a flow whose first operator is `where` with a conjunct `field == constant` is filed
-//! under that field and constant; one without is always looked at. Of those filed, a further
-//! conjunct that compares a field with a number narrows by a sorted list. A record asks each field
-//! once. Cost: one hash look-up for each filed field, then what matches. Below [`FLOWS_MIN`] flows
-//! the plain way is cheaper; both give the same, because a selected flow runs its whole pipeline.
+//! Only a first operator `where` counts, with conjuncts that compare a field with a constant. Below
+//! [`FLOWS_MIN`] flows the plain way is cheaper; both give the same, because a selected flow runs
+//! its whole pipeline.
 
 use super::Running;
-use crate::model::value::{Value, canonical};
+use crate::model::interest::Wanted;
+use crate::model::value::Value;
+use crate::query::index::Index;
 use crate::query::loose::{Binary, to_number};
 use crate::query::pipeline::{Operator, Pipeline, Stage, load_columns};
 use crate::query::program::{Lookups, Op, Program, Test};
-use ahash::AHashMap;
 
 /// Flows on a topic from which on it is worth it.
 const FLOWS_MIN: usize = 16;
-
-/// A range condition of a filed flow: the field, and what it must lie between.
-#[derive(Debug)]
-struct Filed {
-    index: usize,
-    /// Field of the range and its bounds, both included; none: no range.
-    range: Option<(u32, f64, f64)>,
-}
-
-/// The flows filed under one constant of one field, by the lower bound of their range.
-#[derive(Debug, Default)]
-struct Bucket {
-    list: Vec<Filed>,
-}
-
-/// Buckets by the canonical bytes of their constants.
-type Buckets = AHashMap<Box<[u8]>, Bucket>;
 
 /// See the module's page.
 #[derive(Debug, Default)]
 pub struct Selector {
     stale: bool,
     usable: bool,
-    /// Fields of equalities.
-    fields: Vec<(String, Buckets)>,
-    /// Fields of ranges.
-    ranges: Vec<String>,
-    /// Fields of equalities, then those of ranges.
-    names: Vec<String>,
-    /// Flows that look at every record.
-    always: Vec<usize>,
+    index: Index<u32>,
+    /// The index's names in lower case, as named constants are known.
+    constants: Vec<String>,
     key: Vec<u8>,
 }
 
@@ -74,99 +52,41 @@ impl Selector {
     }
 
     fn build<'p>(&mut self, pipelines: impl Iterator<Item = &'p Pipeline>) {
-        (self.fields, self.ranges, self.always) = (Vec::new(), Vec::new(), Vec::new());
-        let mut count = 0;
-        for (index, pipeline) in pipelines.enumerate() {
-            count += 1;
-            let conjuncts = pipeline.stages.first().map(conjuncts).unwrap_or_default();
-            let mut equal = None;
-            let mut range = None;
-            for conjunct in conjuncts {
+        self.index = Index::default();
+        for (number, pipeline) in (0_u32..).zip(pipelines) {
+            let mut wanted = Wanted::default();
+            for conjunct in pipeline.stages.first().map(conjuncts).unwrap_or_default() {
                 match conjunct {
-                    Conjunct::Equal(field, value) if equal.is_none() => {
-                        equal = Some((field, value));
+                    Conjunct::Equal(field, value) if wanted.equal.is_none() => {
+                        wanted.equal = Some((field.into(), vec![value]));
                     }
-                    Conjunct::Range(field, low, high) if range.is_none() => {
-                        let number = self.ranges.iter().position(|f| *f == field);
-                        let number = number.unwrap_or_else(|| {
-                            self.ranges.push(field);
-                            self.ranges.len() - 1
-                        });
-                        range = Some((number as u32, low, high));
+                    Conjunct::Range(field, low, high) if wanted.range.is_none() => {
+                        wanted.range = Some((field.into(), low, high));
                     }
                     _ => {}
                 }
             }
-            let Some((field, value)) = equal else {
-                self.always.push(index);
-                continue;
-            };
-            let mut key = Vec::new();
-            canonical(&value, &mut key);
-            let place = self.fields.iter().position(|(name, _)| *name == field);
-            let place = place.unwrap_or_else(|| {
-                self.fields.push((field, AHashMap::new()));
-                self.fields.len() - 1
-            });
-            let bucket = self.fields[place].1.entry(key.into()).or_default();
-            bucket.list.push(Filed { index, range });
+            self.index.insert(number, &wanted);
         }
-        let low = |filed: &Filed| filed.range.map_or(f64::NEG_INFINITY, |(_, low, _)| low);
-        for (_, buckets) in &mut self.fields {
-            for bucket in buckets.values_mut() {
-                bucket.list.sort_by(|a, b| {
-                    let field = |f: &Filed| f.range.map_or(u32::MAX, |(field, ..)| field);
-                    field(a).cmp(&field(b)).then(low(a).total_cmp(&low(b)))
-                });
-            }
-        }
-        self.names = self.fields.iter().map(|(name, _)| name.clone()).collect();
-        self.names.extend(self.ranges.iter().cloned());
-        self.usable = self.always.len() * 2 < count;
+        self.constants = self.index.names().iter().map(|name| name.to_lowercase()).collect();
+        self.usable = self.index.always() * 2 < self.index.len();
     }
 
-    /// The flows that may match, ascending.
-    pub fn select(&mut self, record: &Value<'_>, lookups: &Lookups) -> Vec<usize> {
-        let mut found = self.always.clone();
+    /// Finds the flows that may match, ascending.
+    pub fn select(&mut self, record: &Value<'_>, lookups: &Lookups, found: &mut Vec<u32>) {
         let mut columns = Vec::new();
-        load_columns(record, &self.names, &mut columns);
+        load_columns(record, self.index.names(), &mut columns);
         // A named constant stands for a field that the record lacks.
-        for (value, name) in columns.iter_mut().zip(&self.names) {
-            if let Value::Missing = value
-                && !lookups.is_empty()
-                && let Some(constant) = lookups.get(&name.to_lowercase())
-            {
-                *value = constant.by_ref();
+        if !lookups.is_empty() {
+            for (value, name) in columns.iter_mut().zip(&self.constants) {
+                if let Value::Missing = value
+                    && let Some(constant) = lookups.get(name)
+                {
+                    *value = constant.by_ref();
+                }
             }
         }
-        let (values, numbers) = columns.split_at(self.fields.len());
-        for ((_, buckets), value) in self.fields.iter().zip(values) {
-            self.key.clear();
-            canonical(value, &mut self.key);
-            let Some(bucket) = buckets.get(self.key.as_slice()) else { continue };
-            bucket.select(numbers, &mut found);
-        }
-        found.sort_unstable();
-        found
-    }
-}
-
-impl Bucket {
-    fn select(&self, numbers: &[Value<'_>], found: &mut Vec<usize>) {
-        let field = |filed: &Filed| filed.range.map_or(u32::MAX, |(field, ..)| field);
-        for run in self.list.chunk_by(|a, b| field(a) == field(b)) {
-            let Some(first) = run.first() else { continue };
-            let Some((number, ..)) = first.range else {
-                found.extend(run.iter().map(|filed| filed.index));
-                continue;
-            };
-            let value = numbers.get(number as usize).map_or(f64::NAN, to_number);
-            // Those whose lower bound is above the value stand behind it.
-            let end =
-                run.partition_point(|filed| filed.range.is_some_and(|(_, low, _)| low <= value));
-            let holds = |filed: &&Filed| filed.range.is_some_and(|(_, _, high)| value <= high);
-            found.extend(run.iter().take(end).filter(holds).map(|filed| filed.index));
-        }
+        self.index.select(&columns, to_number, &mut self.key, found);
     }
 }
 
@@ -299,6 +219,7 @@ mod tests {
         lookups.insert("limit".into(), Value::Int(3));
         let world = World { now_ms: 0, lookups: &lookups };
         let (mut selected, mut matched) = (0, 0);
+        let mut found = Vec::new();
         for n in 0..600 {
             let record = match n % 6 {
                 0 => format!("{{\"id\":{},\"x\":{}}}", n % 9, n % 61),
@@ -309,13 +230,13 @@ mod tests {
                 _ => "[1]".to_owned(),
             };
             let record = read_json(&record).unwrap();
-            let found = selector.select(&record, &lookups);
+            selector.select(&record, &lookups, &mut found);
             for (index, pipeline) in pipelines.iter().enumerate() {
                 let mut count = Count(0);
                 let mut runner = Runner::new(Arc::clone(pipeline));
                 runner.push(std::iter::once((0, record.clone())), &world, &mut count);
                 let text = &pipeline.text;
-                assert!(count.0 == 0 || found.contains(&index), "{text} of {record:?}");
+                assert!(count.0 == 0 || found.contains(&(index as u32)), "{text} of {record:?}");
                 matched += count.0;
             }
             selected += found.len();

@@ -119,6 +119,14 @@ impl Intake for Desk<'_> {
         self.core.catalog.flows.iter().cloned().collect()
     }
 
+    fn flow_count(&self) -> usize {
+        self.core.catalog.flows.len()
+    }
+
+    fn flow(&self, name: &str) -> Option<Arc<Flow>> {
+        self.core.catalog.flows.find(&FlowRef::Name(name.into())).cloned()
+    }
+
     fn flow_ring(&self, spec: &FlowSpec) -> Option<Vec<TopicName>> {
         let flows = &self.core.catalog.flows;
         let name = spec.name.clone().map(FlowRef::Name);
@@ -223,7 +231,7 @@ impl Intake for Desk<'_> {
                 let of = |m: &crate::metrics::Shard| m.fronts[self.front as usize].websockets.get();
                 process.metrics.iter().map(of).sum()
             }
-            Gauge::UptimeMs => (crate::sys::clock::monotonic_ns() - process.started_ns) / 1_000_000,
+            Gauge::UptimeMs => self.core.now_ms.saturating_sub(process.started_ns / 1_000_000),
         }
     }
 

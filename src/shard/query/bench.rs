@@ -135,16 +135,7 @@ impl Bench for Worker {
     }
 
     fn open_at(&mut self, topic: &Arc<Topic>, from: Offset) -> Result<Box<dyn Records>, Fault> {
-        let snapshot = self.snapshot(topic.id)?;
-        Ok(match snapshot.view {
-            Some(view) => {
-                Box::new(LogRecords { cursor: Some(Cursor::new(view, from)), head: snapshot.head })
-            }
-            None => {
-                let head = snapshot.head;
-                Box::new(KeptRecords { batches: snapshot.kept.into(), at: from, head })
-            }
-        })
+        Ok(self.snapshot(topic.id)?.read(from))
     }
 
     fn observed_fields(&mut self, topic: &Arc<Topic>) -> Result<Arc<[String]>, Fault> {
@@ -158,23 +149,13 @@ impl Bench for Worker {
             return Ok(fields);
         }
         let head = snapshot.head;
-        let mut records: Box<dyn Records> = match snapshot.view {
-            Some(view) => Box::new(LogRecords { cursor: Some(Cursor::new(view, up_to)), head }),
-            None => Box::new(KeptRecords { batches: snapshot.kept.into(), at: 0, head }),
-        };
+        let mut records = snapshot.read(up_to);
         let mut names: Vec<String> = fields.to_vec();
-        let mut stopped = None;
         while records.next_chunk(&mut |_, record| {
             record.each(&mut |record| observe(record, &mut names));
             ControlFlow::Continue(())
         })? {
-            if let Err(why) = self.check() {
-                stopped = Some(why);
-                break;
-            }
-        }
-        if stopped.is_some() {
-            return Err(Fault::new("the query was stopped"));
+            self.check().map_err(|_| Fault::new("the query was stopped"))?;
         }
         let fields: Arc<[String]> = names.into();
         let observed = Observed { fields: Arc::clone(&fields), up_to: head };
@@ -332,9 +313,20 @@ fn observe(record: &Record<'_>, names: &mut Vec<String>) {
     }
 }
 
+impl Snapshot {
+    /// Its records from an offset on.
+    fn read(self, from: Offset) -> Box<dyn Records> {
+        let head = self.head;
+        match self.view {
+            Some(view) => Box::new(LogRecords { cursor: Cursor::new(view, from), head }),
+            None => Box::new(KeptRecords { batches: self.kept.into(), at: from, head }),
+        }
+    }
+}
+
 /// Records of a log up to an offset.
 struct LogRecords {
-    cursor: Option<Cursor>,
+    cursor: Cursor,
     head: Offset,
 }
 
@@ -348,7 +340,7 @@ impl Records for LogRecords {
         visit: &mut dyn FnMut(Offset, &Record<'_>) -> ControlFlow<()>,
     ) -> Result<bool, Fault> {
         let Some(chunk) = self.chunk()? else { return Ok(false) };
-        let Some(cursor) = &mut self.cursor else { return Ok(false) };
+        let cursor = &mut self.cursor;
         for (offset, record) in chunk.iter() {
             if visit(offset, &record).is_break() {
                 cursor.rewind(offset + 1);
@@ -362,14 +354,14 @@ impl Records for LogRecords {
         let Some(chunk) = self.chunk()? else { return Ok(false) };
         let list: Vec<(Offset, Record<'_>)> = chunk.iter().collect();
         visit(&list);
-        Ok(self.cursor.as_ref().is_some_and(|cursor| cursor.next_offset() < self.head))
+        Ok(self.cursor.next_offset() < self.head)
     }
 }
 
 impl LogRecords {
     /// The next records of the log; none at the end of the snapshot.
     fn chunk(&mut self) -> Result<Option<Chunk>, Fault> {
-        let Some(cursor) = &mut self.cursor else { return Ok(None) };
+        let cursor = &mut self.cursor;
         let mut waited = 0;
         loop {
             if cursor.next_offset() >= self.head {

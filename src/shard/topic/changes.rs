@@ -289,6 +289,11 @@ impl Topics {
                     self.pending = kept;
                     let failed: VecDeque<Pending> = failed;
                     for pending in failed {
+                        for change in &pending.changes {
+                            if let Change::FlowEnded(id) = change {
+                                self.ending.remove(id);
+                            }
+                        }
                         core.reply(
                             pending.origin,
                             Reply::Refused(crate::shard::topic::owner::refusal(why)),

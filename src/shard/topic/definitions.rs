@@ -100,37 +100,35 @@ impl Topics {
         let Some(flow) = core.catalog.flows.find(which).cloned() else {
             return refuse(core, origin, Refusal::UnknownFlow);
         };
-        match self.forget_flow(core, &flow) {
-            Ok(durable_at) => {
-                let changes = vec![Change::FlowEnded(flow.id)];
-                let reply = Reply::Done;
-                match durable_at {
-                    Some(durable_at) => {
-                        self.wait_for(Pending {
-                            durable_at,
-                            name: None,
-                            changes,
-                            origin,
-                            reply,
-                            told: Vec::new(),
-                        });
-                    }
-                    None => {
-                        self.count_definition();
-                        let pending = Pending {
-                            durable_at: 0,
-                            name: None,
-                            changes,
-                            origin,
-                            reply,
-                            told: Vec::new(),
-                        };
-                        self.announce(core, pending);
-                    }
-                }
-            }
-            Err(why) => refuse(core, origin, why),
+        if let Err(why) = self.end_flow(core, origin, &flow) {
+            refuse(core, origin, why);
         }
+    }
+
+    /// Ends a flow, and answers when every shard has heard of it.
+    fn end_flow(&mut self, core: &mut Core, origin: Origin, flow: &Flow) -> Result<(), Refusal> {
+        let durable_at = self.forget_flow(core, flow)?;
+        let changes = vec![Change::FlowEnded(flow.id)];
+        let reply = Reply::Done;
+        match durable_at {
+            Some(durable_at) => {
+                self.wait_for(Pending {
+                    durable_at,
+                    name: None,
+                    changes,
+                    origin,
+                    reply,
+                    told: Vec::new(),
+                });
+            }
+            None => {
+                self.count_definition();
+                let pending =
+                    Pending { durable_at: 0, name: None, changes, origin, reply, told: Vec::new() };
+                self.announce(core, pending);
+            }
+        }
+        Ok(())
     }
 
     /// Takes a flow out of the catalog; gives when that is durable.
@@ -152,18 +150,15 @@ impl Topics {
         flows.iter().map(|flow| Change::FlowEnded(flow.id)).collect()
     }
 
-    /// Ends the flows whose time is over.
+    /// Ends the flows whose time is over. One that the catalog refuses to end is asked for again.
     pub fn expire_flows(&mut self, core: &mut Core) {
-        let now = core.now;
-        let over = |flow: &&Arc<Flow>| flow.remaining_ms(now).is_some_and(|ms| ms <= 0);
-        let list: Vec<_> = core.catalog.flows.iter().filter(over).cloned().collect();
+        self.ending.retain(|id| core.catalog.flows.get(*id).is_some());
+        let over = core.catalog.flows.over(core.now);
+        let list: Vec<_> = over.filter(|flow| !self.ending.contains(&flow.id)).cloned().collect();
         for flow in list {
-            let which = match &flow.spec.name {
-                Some(name) => FlowRef::Name(Arc::clone(name)),
-                None => FlowRef::Id(flow.id),
-            };
-            if self.ending.insert(flow.id) {
-                self.delete_flow(core, Origin::nobody(core.id), &which);
+            match self.end_flow(core, Origin::nobody(core.id), &flow) {
+                Ok(()) => drop(self.ending.insert(flow.id)),
+                Err(why) => tracing::debug!(?why, flow = flow.id, "its end waits"),
             }
         }
     }

@@ -8,11 +8,13 @@
 use crate::log::{Batch, Cursor, PartitionView, UpTo};
 use crate::model::command::Begin;
 use crate::model::event::{Event, Records, Reply};
+use crate::model::interest::Interest;
 use crate::model::record::{Offset, Record};
 use crate::model::refusal::Refusal;
 use crate::model::topic::{SubscriptionId, Topic, TopicId};
 use crate::proto::Session;
 use crate::shard::Shard;
+use crate::shard::gather::Gather;
 use crate::shard::mail::{Mail, Origin, Ticket};
 use crate::subs::Sub;
 use std::collections::VecDeque;
@@ -22,6 +24,8 @@ use std::sync::Arc;
 const CHUNK_BYTES: usize = 128 << 10;
 /// Bytes read in one turn for one subscription.
 const TURN_BYTES: usize = 1 << 20;
+/// Records given to subscriptions of one connection in one call.
+const CHOSEN_AT_ONCE: usize = 256;
 /// Bytes of new batches held for a subscription that reads the log.
 const HELD_BYTES_MAX: usize = 4 << 20;
 
@@ -54,7 +58,12 @@ pub struct CatchUp {
 
 impl Shard {
     /// Carries out a `Subscribe`: tells the owners.
-    pub(in crate::shard) fn subscribe(&mut self, origin: Origin, topics: Vec<(TopicId, Begin)>) {
+    pub(in crate::shard) fn subscribe(
+        &mut self,
+        origin: Origin,
+        topics: Vec<(TopicId, Begin)>,
+        interest: Option<Interest>,
+    ) {
         let known =
             |id: &TopicId| *id == self.core.log_topic.id || self.core.catalog.get(*id).is_some();
         if !topics.iter().all(|(id, _)| known(id)) {
@@ -77,10 +86,8 @@ impl Shard {
                 self.core.send(owner, Mail::Subscribe { from, ticket: 0, topic });
             }
         }
-        self.gathers.insert(
-            ticket,
-            crate::shard::gather::Gather::Subscribe { origin, left, list, refused: false },
-        );
+        let gather = Gather::Subscribe { origin, left, list, interest, refused: false };
+        self.gathers.insert(ticket, gather);
     }
 
     /// The owner knows of a subscription: from here on its batches come.
@@ -92,12 +99,10 @@ impl Shard {
         begin: Begin,
         begun: Begun,
     ) {
-        let Some(crate::shard::gather::Gather::Subscribe { origin, .. }) =
-            self.gathers.get(&ticket)
-        else {
+        let Some(Gather::Subscribe { origin, interest, .. }) = self.gathers.get(&ticket) else {
             return;
         };
-        let slot = origin.peer.slot;
+        let (slot, interest) = (origin.peer.slot, interest.clone());
         let found = if topic == self.core.log_topic.id {
             Some(&self.core.log_topic)
         } else {
@@ -123,7 +128,7 @@ impl Shard {
             held: held.collect(),
             held_bytes: 0,
         });
-        self.subs.add(topic, Sub { id, slot, live: false });
+        self.subs.add(topic, Sub { id, slot, live: false }, interest);
     }
 
     /// All owners have answered a `Subscribe`.
@@ -191,12 +196,50 @@ impl Shard {
         });
         let Some(found) = found else { return };
         let subs: Vec<Sub> = self.subs.of(topic).iter().filter(|s| s.live).copied().collect();
-        if subs.is_empty() {
+        let has_choosers = self.subs.choosers(topic).is_some();
+        if subs.is_empty() && !has_choosers {
             return;
         }
         let list: Vec<(Offset, Record<'_>)> = batch.iter().collect();
         for sub in subs {
             self.give(sub.slot, sub.id, &found, &list, true);
+        }
+        if has_choosers {
+            self.give_chosen(&found, &list);
+        }
+    }
+
+    /// Gives each subscription that wants some of these records those that it may want.
+    fn give_chosen(&mut self, topic: &Arc<Topic>, list: &[(Offset, Record<'_>)]) {
+        let Some(choosers) = self.subs.choosers(topic.id) else { return };
+        let mut hits: Vec<(u32, SubscriptionId, usize)> = Vec::new();
+        for (number, (offset, record)) in list.iter().enumerate() {
+            choosers.choose(topic.id, (*offset, record), &mut self.palette.memo, |slot, id| {
+                hits.push((slot, id, number));
+            });
+        }
+        hits.sort_unstable();
+        let mut own = Vec::new();
+        for of_slot in hits.chunk_by(|a, b| a.0 == b.0) {
+            let Some((slot, ..)) = of_slot.first() else { continue };
+            // Some at a time, so that the output of one call is bounded.
+            for part in of_slot.chunks(CHOSEN_AT_ONCE) {
+                self.call(*slot, |session, _, intake, out| {
+                    for run in part.chunk_by(|a, b| a.1 == b.1) {
+                        let Some((_, id, _)) = run.first() else { continue };
+                        own.clear();
+                        own.extend(
+                            run.iter().filter_map(|(.., number)| list.get(*number).copied()),
+                        );
+                        let records = Records { topic, list: &own, live: true };
+                        session.on_event(Event::Records(*id, records), intake, out);
+                    }
+                });
+                self.check_limit(*slot);
+                if self.palette.is_full() {
+                    self.flush_all();
+                }
+            }
         }
     }
 

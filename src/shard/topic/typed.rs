@@ -80,9 +80,12 @@ fn check(core: &Core, wanted: &Definitions) -> Result<(), Refusal> {
     let tables = Arc::clone(core.process.directory().tables());
     for entry in &wanted.entries {
         let there = tables.has(entry.family, &entry.key);
-        match entry.require {
+        match &entry.require {
             Require::Absent if there => return Err(Refusal::TopicExists),
             Require::Present if !there => return Err(Refusal::UnknownTopic),
+            Require::Was(old) if !tables.table_is(&entry.key, old) => {
+                return Err(Refusal::TopicExists);
+            }
             _ => {}
         }
     }

@@ -10,7 +10,6 @@ mod shared;
 
 pub(super) use pacing::Bounds;
 
-use super::codec;
 use super::job::{Failure, Outcome, Query, Task, Work};
 use super::metric::Metric;
 use super::session::{Nsdb, Pending};
@@ -18,11 +17,11 @@ use super::session::{Nsdb, Pending};
 use crate::fanout::Outbox;
 use crate::model::command::{Begin, Command};
 use crate::model::event::{Records, Reply};
+use crate::model::interest::{Interest, Lens};
 use crate::model::record::Offset;
 use crate::model::topic::{SubscriptionId, Topic};
 use crate::proto::Intake;
 use crate::proto::contract::{Count, Gauge};
-use crate::query::dialect::nsdb::Schema;
 use crate::query::dialect::nsdb::window::Temporal;
 use pacing::Pacing;
 use shared::matching;
@@ -48,7 +47,6 @@ pub(super) struct Live {
     query: Arc<Query>,
     topic: Arc<Topic>,
     metric: Option<Arc<Metric>>,
-    schema: Arc<Schema>,
     float: bool,
     subscription: Option<SubscriptionId>,
     subscribing: bool,
@@ -83,7 +81,6 @@ impl Live {
         Self {
             query: Arc::clone(query),
             topic: Arc::clone(topic),
-            schema: metric.as_ref().map(|metric| metric.schema()).unwrap_or_default(),
             metric,
             float,
             subscription: None,
@@ -133,15 +130,10 @@ impl Live {
     }
 
     fn push(&mut self, time: Time, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
-        let query = &self.query;
-        let mut message = codec::texts(&[
-            ("db", &query.database),
-            ("namespace", &query.namespace),
-            ("metric", &query.select.metric),
-            ("quid", &query.quid()),
-        ]);
-        message.extend_from_slice(b",\"records\":[");
-        message.extend_from_slice(&self.pacing.take(time.now));
+        let head = self.query.push_head();
+        let mut message = Vec::with_capacity(head.len() + self.pacing.bytes() + 2);
+        message.extend_from_slice(head);
+        self.pacing.take(time.now, &mut message);
         message.extend_from_slice(b"]}");
         match out.try_frame(false, &message) {
             Ok(()) => intake.count(Count::NsdbPush),
@@ -251,7 +243,10 @@ impl Nsdb {
         live.seen = from;
         self.pending.push_back(Pending::Subscribe(number));
         let topics = vec![(live.topic.id, Begin::From(from))];
-        intake.command(Command::Subscribe { topics });
+        let lens = live.metric.clone().map(|metric| metric as Arc<dyn Lens>);
+        let interest =
+            lens.map(|lens| Interest { wanted: live.query.select.condition.wanted(), lens });
+        intake.command(Command::Subscribe { topics, interest });
     }
 
     pub(super) fn subscribed(&mut self, number: u64, reply: &Reply, intake: &mut dyn Intake) {
@@ -306,7 +301,6 @@ impl Nsdb {
         live.leave();
         live.topic = Arc::clone(topic);
         live.metric = Metric::of(topic);
-        live.schema = live.metric.as_ref().map(|metric| metric.schema()).unwrap_or_default();
         let from = live.join(0, Time::of(intake));
         self.subscribe(number, &mut live, from, intake);
         self.queries.insert(number, live);
@@ -328,8 +322,7 @@ impl Nsdb {
         let Some(live) = self.queries.get_mut(&number) else { return };
         let Some(metric) = live.metric.clone() else { return };
         let query = Arc::clone(&live.query);
-        let memo = &mut out.palette.memo;
-        let (batch, hits) = matching(&query, &metric, &mut live.schema, records, memo);
+        let hits = matching(&query, &metric, records, &mut out.palette.memo);
         let skipped = metric.take_skipped();
         if skipped > 0 {
             intake.count(Count::NsdbSkipped(skipped));
@@ -340,13 +333,12 @@ impl Nsdb {
             return;
         }
         let time = Time::of(intake);
-        for number in hits.iter() {
-            let Some(read) = batch.get(*number as usize) else { continue };
+        for read in &hits {
             live.seen = read.offset;
             live.close_windows(read.at, &bounds, time, intake, out);
             match &mut live.feed {
                 Feed::Windows { windows, .. } => windows.add(&read.bit),
-                _ => live.offer(Arc::clone(&read.json), &bounds, time, intake, out),
+                _ => live.offer(read.json(), &bounds, time, intake, out),
             }
         }
         live.seen = records.list.last().map_or(live.seen, |(last, _)| last + 1);

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 /// Bytes held for one query, as a part of what the outbox takes: a push must fit into it.
 const HELD_PARTS: usize = 4;
+/// Room for records that is kept between pushes.
+const HELD_KEPT: usize = 16;
 /// Milliseconds after which a full outbox is looked at again.
 const RETRY_MS: u64 = 20;
 
@@ -62,18 +64,22 @@ impl Pacing {
         self.held.push_back(result.into());
     }
 
-    /// Takes what is held, joined: a push leaves now.
-    pub fn take(&mut self, now: u64) -> Vec<u8> {
+    /// Bytes of what is held, with what joins it.
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.held.len()
+    }
+
+    /// Appends what is held, joined: a push leaves now.
+    pub fn take(&mut self, now: u64, out: &mut Vec<u8>) {
         self.pushed_at = Some(now);
-        let mut records = Vec::with_capacity(self.bytes + self.held.len());
-        for (index, record) in std::mem::take(&mut self.held).iter().enumerate() {
+        for (index, record) in self.held.drain(..).enumerate() {
             if index > 0 {
-                records.push(b',');
+                out.push(b',');
             }
-            records.extend_from_slice(record);
+            out.extend_from_slice(&record);
         }
+        self.held.shrink_to(HELD_KEPT);
         self.bytes = 0;
-        records
     }
 
     /// When to look again, while something is held.
@@ -91,14 +97,19 @@ mod tests {
     fn the_newest_are_held_until_the_period_ends() {
         let bounds = Bounds { period_ms: 1000, records: 2, outbox_bytes: 1000 };
         let mut pacing = Pacing::default();
+        let take = |pacing: &mut Pacing, now| {
+            let mut out = Vec::new();
+            pacing.take(now, &mut out);
+            out
+        };
         assert!(pacing.is_free(0, &bounds));
         assert_eq!(pacing.hold((*b"0").into(), &bounds), 0);
-        assert_eq!(pacing.take(0), b"0");
+        assert_eq!(take(&mut pacing, 0), b"0");
         assert!(!pacing.is_free(999, &bounds));
         let displaced: u64 = (1..=3).map(|n| pacing.hold([b'0' + n].into(), &bounds)).sum();
         assert_eq!((displaced, pacing.due(300, &bounds)), (1, 1000));
         assert!(pacing.is_free(1000, &bounds) && pacing.has_held());
-        assert_eq!(pacing.take(1000), b"2,3");
+        assert_eq!(take(&mut pacing, 1000), b"2,3");
         assert!(!pacing.has_held() && pacing.is_free(2500, &bounds));
         assert_eq!(
             pacing.hold([b'x'; 200].into(), &bounds) + pacing.hold([b'y'; 200].into(), &bounds),
@@ -107,6 +118,6 @@ mod tests {
         let none = Bounds { records: 0, ..bounds };
         assert_eq!((pacing.hold((*b"z").into(), &none), pacing.has_held()), (2, false));
         pacing.replace(b"");
-        assert!(pacing.has_held() && pacing.take(5000).is_empty());
+        assert!(pacing.has_held() && take(&mut pacing, 5000).is_empty());
     }
 }

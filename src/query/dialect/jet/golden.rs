@@ -133,7 +133,7 @@ fn golden_cases_give_their_rows() {
                     let out = run(&pipeline, &case.events, false);
                     let again = run(&pipeline, &case.events, true);
                     assert_eq!(out, again, "{} with its state stored", case.name);
-                    (pipeline.print().lines().map(str::to_owned).collect(), out)
+                    (pipeline.canonical().lines().map(str::to_owned).collect(), out)
                 }
                 Err(why) => (vec![why], Vec::new()),
             };

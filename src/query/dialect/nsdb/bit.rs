@@ -5,9 +5,9 @@
 //! the record's text.
 
 use super::schema::Kind;
-use crate::model::json::{self, Kind as JsonKind, Value};
+use crate::model::json::{self, Kind as JsonKind, Value as Member};
 use crate::model::record::{Body, Record};
-use crate::model::value::write_point;
+use crate::model::value::{Text, Value, write_point};
 use std::borrow::Cow;
 
 /// What a field holds.
@@ -58,6 +58,14 @@ impl Cell<'_> {
         }
     }
 
+    fn value(&self) -> Value<'_> {
+        match self {
+            Cell::Int(n) => Value::Int(*n),
+            Cell::Float(n) => Value::Double(*n),
+            Cell::Text(text) => Value::String(Text::Borrowed(text)),
+        }
+    }
+
     /// Appends it as JSON.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
@@ -100,7 +108,7 @@ pub fn number(text: &str) -> Option<Cell<'static>> {
     (exponent <= 20).then_some(Cell::Int(whole))
 }
 
-fn cell<'a>(value: &Value<'a>) -> Option<Cell<'a>> {
+fn cell<'a>(value: &Member<'a>) -> Option<Cell<'a>> {
     match value.kind {
         JsonKind::Number => number(std::str::from_utf8(value.text).ok()?),
         JsonKind::String => value.as_text().map(Cell::Text),
@@ -137,20 +145,29 @@ fn malformed<T>(text: impl Into<String>) -> Result<T, Bad> {
 }
 
 impl<'a> Bit<'a> {
+    fn field(&self, name: &str) -> Option<&Cell<'a>> {
+        if name == "value" {
+            return Some(&self.value);
+        }
+        let named = |(known, _): &&(Cow<'a, str>, Cell<'a>)| known == name;
+        self.tags.iter().find(named).or_else(|| self.dimensions.iter().find(named)).map(|f| &f.1)
+    }
+
     /// The field of that name.
     #[must_use]
     pub fn cell(&self, name: &str) -> Option<Cow<'_, Cell<'a>>> {
-        let find = |list: &'_ Cells<'a>| list.iter().position(|(known, _)| known == name);
         match name {
             "timestamp" => Some(Cow::Owned(Cell::Int(self.timestamp))),
-            "value" => Some(Cow::Borrowed(&self.value)),
-            _ => match find(&self.tags) {
-                Some(at) => self.tags.get(at).map(|(_, cell)| Cow::Borrowed(cell)),
-                None => {
-                    let at = find(&self.dimensions)?;
-                    self.dimensions.get(at).map(|(_, cell)| Cow::Borrowed(cell))
-                }
-            },
+            _ => self.field(name).map(Cow::Borrowed),
+        }
+    }
+
+    /// The field of that name as a value of every dialect.
+    #[must_use]
+    pub fn value_of(&self, name: &str) -> Value<'_> {
+        match name {
+            "timestamp" => Value::Int(self.timestamp),
+            _ => self.field(name).map_or(Value::Missing, Cell::value),
         }
     }
 
@@ -309,7 +326,7 @@ fn write_cells(cells: &Cells<'_>, keep: &impl Fn(&str) -> bool, out: &mut Vec<u8
     any
 }
 
-fn integer(value: &Value<'_>) -> Option<i64> {
+fn integer(value: &Member<'_>) -> Option<i64> {
     match cell(value) {
         Some(Cell::Int(n)) => Some(n),
         _ => None,
@@ -317,7 +334,7 @@ fn integer(value: &Value<'_>) -> Option<i64> {
 }
 
 /// The members of an object of a client: each must be a text or a number.
-fn strict<'a>(value: Value<'a>, list: &mut Cells<'a>, what: &str) -> Result<(), Bad> {
+fn strict<'a>(value: Member<'a>, list: &mut Cells<'a>, what: &str) -> Result<(), Bad> {
     if value.kind == JsonKind::Null {
         return Ok(());
     }
@@ -337,7 +354,7 @@ fn strict<'a>(value: Value<'a>, list: &mut Cells<'a>, what: &str) -> Result<(), 
 }
 
 /// The members of an object of any record: what is no text or number is left out.
-fn lenient(value: Value<'_>) -> Option<Cells<'_>> {
+fn lenient(value: Member<'_>) -> Option<Cells<'_>> {
     if value.kind != JsonKind::Object {
         return None;
     }

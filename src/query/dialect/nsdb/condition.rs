@@ -6,6 +6,8 @@
 //! good when a metric is dropped and written anew with other types.
 
 use super::bit::{Bit, Cell};
+use crate::model::interest::Wanted;
+use crate::model::value::{Text, Value};
 use std::cmp::Ordering;
 
 /// How a field is compared.
@@ -217,6 +219,22 @@ impl Condition {
         self
     }
 
+    /// What a bit needs to have, as far as an equality and a range of constants say it: those that
+    /// the whole joins by AND.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted::default();
+        let mut open: Vec<u32> = self.root().into_iter().collect();
+        while let Some(at) = open.pop() {
+            match self.node(at) {
+                Some(Node::And(left, right)) => open.extend([*right, *left]),
+                Some(Node::Test(field, test)) => test.narrow(field, &mut wanted),
+                _ => {}
+            }
+        }
+        wanted
+    }
+
     /// Whether a bit satisfies it.
     #[must_use]
     pub fn holds(&self, bit: &Bit<'_>, now_ms: i64) -> bool {
@@ -251,6 +269,35 @@ impl Condition {
 }
 
 impl Test {
+    fn narrow(&self, field: &str, wanted: &mut Wanted) {
+        const OPEN: f64 = f64::INFINITY;
+        let bound = |constant: &Constant| match constant {
+            // What is no number orders nothing.
+            Constant::Fixed { float, .. } => Some(float.unwrap_or(f64::NAN)),
+            Constant::Now(_) => None,
+        };
+        let range = match self {
+            Test::Compare(Operator::Equal, Constant::Fixed { text, int, float, .. }) => {
+                let mut values = vec![Value::String(Text::Shared((&**text).into()))];
+                values.extend(int.map(Value::Int));
+                values.extend(float.map(Value::Double));
+                wanted.equal.get_or_insert_with(|| (field.into(), values));
+                None
+            }
+            Test::Compare(Operator::Above | Operator::AtLeast, low) => {
+                bound(low).map(|low| (low, OPEN))
+            }
+            Test::Compare(Operator::Below | Operator::AtMost, high) => {
+                bound(high).map(|high| (-OPEN, high))
+            }
+            Test::Range(low, high) => bound(low).zip(bound(high)),
+            _ => None,
+        };
+        if let Some((low, high)) = range.filter(|(low, high)| !low.is_nan() && !high.is_nan()) {
+            wanted.range.get_or_insert_with(|| (field.into(), low, high));
+        }
+    }
+
     fn holds(&self, field: &str, bit: &Bit<'_>, now_ms: i64) -> bool {
         let Some(cell) = bit.cell(field) else { return matches!(self, Test::Null) };
         match self {

@@ -2,10 +2,12 @@
 
 use super::{bits, select};
 use crate::model::json;
+use crate::model::value::Value;
 use crate::query::dialect::nsdb::check::{check, check_condition};
 use crate::query::dialect::nsdb::print::{canonical, stable_hash, tree, uuid};
 use crate::query::dialect::nsdb::run::Run;
 use crate::query::dialect::nsdb::{Cell, Statement, parse};
+use crate::query::index::Index;
 
 #[test]
 fn too_many_buckets_and_too_large_sums_are_refused() {
@@ -149,4 +151,67 @@ fn random_statements_never_fail_the_process() {
         }
     }
     assert!(read > 100, "{read}");
+}
+
+/// What the index of standing queries leaves out does not satisfy the condition.
+#[test]
+fn the_index_leaves_out_only_what_does_not_match() {
+    const PARTS: &[&str] = &[
+        "name = John",
+        "name = 1",
+        "n = 1",
+        "n >= 2",
+        "n < 2.5",
+        "value > -8",
+        "value in (1, 2)",
+        "value <= 2",
+        "d = 1.5",
+        "d = '1.5'",
+        "timestamp > 1500",
+        "timestamp in (now - 4000, now)",
+        "not n = 1",
+        "name like J$",
+        "surname is null",
+        "surname > x",
+        "n = 9007199254740993",
+        "(name = John or n = 2)",
+    ];
+    let (_, mut bits) = bits();
+    bits[3].tags.push(("n".into(), Cell::Float(1.0)));
+    bits[2].dimensions.push(("d".into(), Cell::Text("1.5".into())));
+    let mut texts: Vec<String> = PARTS.iter().map(|part| (*part).to_owned()).collect();
+    for (left, right) in PARTS.iter().flat_map(|left| PARTS.iter().map(move |r| (left, r))) {
+        texts.push(format!("{left} and {right}"));
+        texts.push(format!("{left} or {right}"));
+        texts.push(format!("({left} and {right}) and value > -100"));
+    }
+    // Some are not of the language, which is not asked here.
+    let (texts, conditions): (Vec<_>, Vec<_>) = texts
+        .into_iter()
+        .filter_map(|text| {
+            Some((text.clone(), select(&format!("select * from m where {text}"))?.condition))
+        })
+        .unzip();
+    assert!(conditions.len() > 500);
+    let mut index = Index::default();
+    for (number, condition) in conditions.iter().enumerate() {
+        index.insert(number, &condition.wanted());
+    }
+    let (mut found, mut key, mut held, mut left_out) = (Vec::new(), Vec::new(), 0, 0);
+    for bit in &bits {
+        let values: Vec<_> = index.names().iter().map(|name| bit.value_of(name)).collect();
+        let number = |value: &Value<'_>| value.as_double().unwrap_or(f64::NAN);
+        index.select(&values, number, &mut key, &mut found);
+        for (number, condition) in conditions.iter().enumerate() {
+            let holds = condition.holds(bit, 5000);
+            assert!(!holds || found.contains(&number), "{} of {bit:?}", texts[number]);
+            held += usize::from(holds);
+        }
+        left_out += conditions.len() - found.len();
+    }
+    assert!(held > 500 && left_out > 1000, "{held} held, {left_out} were left out");
+    for (number, condition) in conditions.iter().enumerate() {
+        index.remove(number, &condition.wanted());
+    }
+    assert!(index.is_empty());
 }
