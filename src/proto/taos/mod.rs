@@ -8,5 +8,6 @@ mod job;
 mod rest;
 mod schemaless;
 mod session;
+mod tmq;
 
 pub use session::Taos;

@@ -18,6 +18,7 @@ pub mod standing;
 pub mod store;
 mod subscription;
 pub mod time;
+pub mod tmq;
 
 use super::dialect::taos::ast::Statement;
 use super::dialect::taos::{Wrong, parse};

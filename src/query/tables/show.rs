@@ -2,7 +2,8 @@
 
 use super::expr::bind::like;
 use super::relation::{PERFORMANCE, Relation, RelationColumn, SCHEMA, Target, find};
-use super::{Field, Rows, World, codes};
+use super::tmq::show::List;
+use super::{Field, Rows, World, codes, tmq};
 use crate::model::table::rows::Cell;
 use crate::model::table::{Column, Kind, entry, own_name};
 use crate::query::dialect::taos::Wrong;
@@ -92,9 +93,20 @@ pub(super) fn run(world: &mut World<'_>, what: &Show) -> Result<Rows, Wrong> {
             let list = all.map(|(name, _)| String::from_utf8_lossy(name).into_owned());
             names("topic_name", 192, list)
         }
+        Show::Consumers => listed(tmq::show::consumers(world)),
+        Show::Subscriptions => listed(tmq::show::subscriptions(world)),
+        Show::Vgroups(database) => {
+            let own = database.clone().or_else(|| world.about.database.clone());
+            listed(tmq::show::vgroup_list(world, own.as_deref()))
+        }
         Show::Dnodes => dnodes(world),
         Show::Empty(title) => names(title, 64, []),
     })
+}
+
+fn listed((columns, rows): List) -> Rows {
+    let fields = columns.into_iter().map(|(name, kind)| field(name, kind)).collect();
+    Rows { fields, rows, ..Rows::default() }
 }
 
 fn dnodes(world: &World<'_>) -> Rows {
@@ -166,8 +178,6 @@ pub(super) fn describe(world: &mut World<'_>, name: &Name) -> Result<Rows, Wrong
     Ok(Rows { fields, rows: list.into_iter().map(row).collect(), ..Rows::default() })
 }
 
-type List = (Vec<(&'static str, Kind)>, Vec<Vec<Cell>>);
-
 /// A table of `information_schema`.
 pub(super) fn describing(world: &mut World<'_>, name: &str) -> Result<Relation, Wrong> {
     let (columns, rows) = match name {
@@ -175,7 +185,10 @@ pub(super) fn describing(world: &mut World<'_>, name: &str) -> Result<Relation, 
         "ins_tables" => ins_tables(world),
         "ins_stables" => ins_stables(world),
         "ins_columns" => ins_columns(world),
-        "ins_topics" => ins_topics(world),
+        "ins_topics" => tmq::show::topics(world),
+        "ins_subscriptions" => tmq::show::subscriptions(world),
+        "ins_vgroups" => tmq::show::vgroup_list(world, None),
+        "perf_consumers" => tmq::show::consumers(world),
         _ => return Err(codes::no_table(name)),
     };
     let column = |(name, kind): (&str, Kind)| RelationColumn {
@@ -299,10 +312,4 @@ fn ins_columns(world: &mut World<'_>) -> List {
         }
     }
     (columns, rows)
-}
-
-fn ins_topics(world: &mut World<'_>) -> List {
-    let all = world.tables.others(entry::SUBSCRIPTION_FAMILY);
-    let row = |(name, _): (&[u8], &[u8])| vec![Cell::text(&String::from_utf8_lossy(name))];
-    (vec![("topic_name", NAME)], all.map(row).collect())
 }

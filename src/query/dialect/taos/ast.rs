@@ -186,7 +186,8 @@ pub enum Change {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Over {
     Database(String),
-    Stable(Name, Option<Expr>),
+    /// With a condition on tags, and its text.
+    Stable(Name, Option<(Expr, String)>),
     Query(Box<Query>, String),
 }
 
@@ -204,6 +205,9 @@ pub enum Show {
         like: Option<String>,
     },
     Topics,
+    Consumers,
+    Subscriptions,
+    Vgroups(Option<String>),
     Dnodes,
     /// One of which there is nothing to tell.
     Empty(&'static str),
@@ -257,6 +261,11 @@ pub enum Statement {
         name: String,
         if_exists: bool,
         force: bool,
+    },
+    DropGroup {
+        group: String,
+        topic: String,
+        if_exists: bool,
     },
     Show(Show),
     Describe(Name),

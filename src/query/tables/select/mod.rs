@@ -217,7 +217,33 @@ fn select(
     select: &Select,
     order: &[Order],
 ) -> Result<(Rows, Vec<Out>), Wrong> {
-    let mut relation = source(world, select, order)?;
+    let relation = source(world, select, order)?;
+    over(world, select, relation, order).map(|(rows, out, _)| (rows, out))
+}
+
+/// A select that gives each row by itself, over rows that are at hand.
+///
+/// # Errors
+/// It is none, or what is wrong with it.
+pub(super) fn each(
+    world: &mut World<'_>,
+    select: &Select,
+    relation: Relation,
+) -> Result<Rows, Wrong> {
+    let (mut rows, out, grouped) = over(world, select, relation, &[])?;
+    if grouped || select.distinct || !select.partition.is_empty() {
+        return Err(codes::bad_topic_query());
+    }
+    rows.rows = out.into_iter().map(|row| row.cells).collect();
+    Ok(rows)
+}
+
+fn over(
+    world: &mut World<'_>,
+    select: &Select,
+    mut relation: Relation,
+    order: &[Order],
+) -> Result<(Rows, Vec<Out>, bool), Wrong> {
     let clock = Clock { precision: relation.precision, ..world.clock() };
     let items = expand(&select.items, &relation.columns)?;
     let (about, parameters) = (world.about.clone(), world.parameters.clone());
@@ -240,7 +266,8 @@ fn select(
     if select.distinct {
         distinct(&mut out);
     }
-    Ok((Rows { fields, rows: Vec::new(), precision: clock.precision }, out))
+    let rows = Rows { fields, rows: Vec::new(), precision: clock.precision };
+    Ok((rows, out, plan.grouped))
 }
 
 /// Stars as the columns that they show.
