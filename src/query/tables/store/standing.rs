@@ -3,7 +3,7 @@
 //! Method: the sheets of the subtables are merged by time with a heap. Cost: one comparison of the
 //! heap's depth and the JSON text for each row; nothing is held but the sheets.
 
-use super::store::{Sheet, Sheets, stand};
+use super::{Sheet, Sheets, stand};
 use crate::model::table::rows::{Cell, write_member, write_table_name};
 use crate::model::table::{Column, Table};
 use crate::model::topic::Topic;
@@ -70,8 +70,7 @@ impl StandingRows {
         let cell = |at: usize, column: &Column| match at {
             0 => Cell::Int(time),
             _ => {
-                let cells = part.sheet.column(column.id);
-                cells.and_then(|cells| cells.get(row)).cloned().unwrap_or_default()
+                part.sheet.column(column.id).map(|values| values.get(row)).unwrap_or_default()
             }
         };
         for (at, column) in self.table.columns.iter().enumerate() {
