@@ -142,16 +142,30 @@ impl Values {
         }
     }
 
-    /// The rows of these numbers, in this order.
+    /// The rows of these numbers, in this order; null where there is none of that number.
     fn take(&self, rows: &[usize]) -> Self {
-        let like = match self {
-            Values::Ints(..) => Cell::Int(0),
-            Values::Doubles(..) => Cell::Double(0.0),
-            Values::Cells(_) => Cell::Null,
-        };
-        let mut taken = Self::nulls(&like, 0);
-        rows.iter().for_each(|row| taken.push(self.get(*row)));
-        taken
+        fn some<T: Copy + Default>(list: &[T], nulls: &Nulls, rows: &[usize]) -> (Vec<T>, Nulls) {
+            let (mut taken, mut missing) = (Vec::with_capacity(rows.len()), Nulls::default());
+            for (at, row) in rows.iter().enumerate() {
+                let value = list.get(*row).copied();
+                if value.is_none() || nulls.has(*row) {
+                    missing.set(at, true);
+                }
+                taken.push(value.unwrap_or_default());
+            }
+            (taken, missing)
+        }
+        match self {
+            Values::Ints(list, nulls) => {
+                let (list, nulls) = some(list, nulls, rows);
+                Values::Ints(list, nulls)
+            }
+            Values::Doubles(list, nulls) => {
+                let (list, nulls) = some(list, nulls, rows);
+                Values::Doubles(list, nulls)
+            }
+            Values::Cells(_) => Values::Cells(rows.iter().map(|row| self.get(*row)).collect()),
+        }
     }
 }
 
@@ -300,7 +314,10 @@ mod tests {
         assert_eq!(sheet.times, [5, 9]);
         assert_eq!(column(&sheet, 1), [int(4), Cell::Null]);
         write(&mut sheet, &[(0, &[Some(9), Some(1), Some(9)]), (1, &[Some(7), Some(8), Some(6)])]);
-        assert_eq!((sheet.times.as_slice(), column(&sheet, 1)), (&[1, 5, 9][..], vec![int(8), int(4), int(6)]));
+        assert_eq!(
+            (sheet.times.as_slice(), column(&sheet, 1)),
+            (&[1, 5, 9][..], vec![int(8), int(4), int(6)])
+        );
     }
 
     #[test]
@@ -313,7 +330,8 @@ mod tests {
         values.set(70, Cell::Null);
         values.push(Cell::text("x"));
         assert!(matches!(values, Values::Cells(_)));
-        let some: Vec<_> = (0..74).map(|row| (row, values.get(row))).filter(|(_, c)| !c.is_null()).collect();
+        let some: Vec<_> =
+            (0..74).map(|row| (row, values.get(row))).filter(|(_, c)| !c.is_null()).collect();
         assert_eq!(some, [(3, Cell::Int(4)), (72, Cell::text("x"))]);
     }
 }

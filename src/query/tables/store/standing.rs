@@ -69,9 +69,7 @@ impl StandingRows {
         out.clear();
         let cell = |at: usize, column: &Column| match at {
             0 => Cell::Int(time),
-            _ => {
-                part.sheet.column(column.id).map(|values| values.get(row)).unwrap_or_default()
-            }
+            _ => part.sheet.column(column.id).map(|values| values.get(row)).unwrap_or_default(),
         };
         for (at, column) in self.table.columns.iter().enumerate() {
             write_member(column, &cell(at, column), out);
