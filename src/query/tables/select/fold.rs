@@ -1,16 +1,17 @@
 //! Aggregates over sheets, column by column, without making rows.
 //!
 //! Method: a part (subtable) is cut into runs of rows that lie in one window; where the condition
-//! is nothing but bounds of time and the keys are tags, each aggregate takes the run of its column
-//! at once, otherwise row by row. What comes out is what [`super::groups`] gives for the same rows
+//! is nothing but bounds of time and comparisons with numbers ([`super::predicate`]) and the keys are tags, each
+//! aggregate takes the run of its column at once, otherwise row by row. What comes out is what [`super::groups`] gives for the same rows
 //! (sums of doubles may differ in their last digit, since parts are added one after the other).
 //! Cost: about a nanosecond for each value of a run; the last row of a part costs no scan.
 
 use super::aggregate::{Aggregate, Function};
 use super::groups::{columns_of, emit};
+use super::predicate::{Predicate, predicates, select};
 use super::scan::{Part, Scan};
 use super::window::Cut;
-use super::{Out, Plan};
+use super::{Out, Plan, is_bounds};
 use crate::model::table::Kind;
 use crate::model::table::rows::Cell;
 use crate::query::dialect::taos::Wrong;
@@ -20,8 +21,11 @@ use crate::query::tables::expr::{Env, Node, eval, holds};
 use crate::query::tables::store::Values;
 use crate::query::tables::time;
 use ahash::AHashMap;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::ops::Range;
+
+/// Rows between two looks whether to go on.
+const ROWS_A_CHECK: usize = 1 << 16;
 
 /// Time, part and row: the order of rows.
 type Place = (i64, usize, usize);
@@ -35,6 +39,49 @@ struct Fold {
     low: f64,
     high: f64,
     chosen: Option<(Cell, Place)>,
+}
+
+/// What one column of a part holds.
+#[derive(Clone, Copy, Debug)]
+enum Column<'p> {
+    Times(&'p [i64]),
+    Values(&'p Values),
+    /// In every row.
+    Same(&'p Cell),
+}
+
+impl<'p> Column<'p> {
+    /// What an aggregate is a function of, if that is a column.
+    fn of(aggregate: &Aggregate, scan: &Scan, part: &'p Part) -> Option<Self> {
+        let Some(Node::Column(index)) = aggregate.argument() else { return None };
+        Some(match index.checked_sub(1) {
+            None => Column::Times(&part.sheet.times),
+            Some(at) if at < scan.ids.len() => {
+                let values = scan.ids.get(at).and_then(|id| part.sheet.column(*id));
+                values.map_or(Column::Same(&Cell::Null), Column::Values)
+            }
+            Some(at) => Column::Same(part.tail.get(at - scan.ids.len()).unwrap_or(&Cell::Null)),
+        })
+    }
+
+    fn get(self, row: usize) -> Cell {
+        match self {
+            Column::Times(times) => times.get(row).map_or(Cell::Null, |time| Cell::Int(*time)),
+            Column::Values(values) => values.get(row),
+            Column::Same(cell) => cell.clone(),
+        }
+    }
+
+    fn is_null(self, row: usize) -> bool {
+        match self {
+            Column::Times(_) => false,
+            Column::Values(Values::Ints(_, marks) | Values::Doubles(_, marks)) => {
+                marks.is_null(row)
+            }
+            Column::Values(Values::Cells(list)) => list.get(row).is_none_or(Cell::is_null),
+            Column::Same(cell) => cell.is_null(),
+        }
+    }
 }
 
 /// A window of a slice.
@@ -84,14 +131,16 @@ pub(super) fn run(
     plan: &Plan,
     scan: &Scan,
     filter: Option<&Node>,
+    time: usize,
     world: &mut World<'_>,
 ) -> Result<Vec<Out>, Wrong> {
+    let in_range = |node: &Node| is_bounds(node, time, &plan.clock);
+    let tests = filter.and_then(|filter| predicates(filter, scan, &in_range));
     let mut groups = Groups::default();
     let mut named = Vec::new();
     plan.keys.iter().for_each(|node| columns_of(node, &mut named));
     let by_part = named.iter().all(|index| *index > scan.ids.len());
     for (number, part) in scan.parts.iter().enumerate() {
-        world.check()?;
         let rows = part.within(plan.range);
         if rows.is_empty() {
             continue;
@@ -99,14 +148,24 @@ pub(super) fn run(
         let first = place(part, number, rows.start);
         let slice = (by_part && filter.is_none())
             .then(|| groups.slice(plan, &scan.row(number, rows.start), first));
-        let mut begin = rows.start;
+        world.check()?;
+        let (mut begin, mut checked) = (rows.start, rows.start / ROWS_A_CHECK);
         while begin < rows.end {
-            let (window, end) = next_run(plan, part, begin..rows.end);
+            // A part is looked at in pieces, so that the query can be ended.
+            if begin / ROWS_A_CHECK != checked {
+                world.check()?;
+                checked = begin / ROWS_A_CHECK;
+            }
+            let piece = rows.end.min((begin / ROWS_A_CHECK + 1) * ROWS_A_CHECK);
+            let (window, end) = next_run(plan, part, begin..piece);
             if let Some(window) = window {
                 let run = (number, part, begin..end);
-                match (slice, filter) {
-                    (Some(slice), None) => groups.take_columns(plan, scan, run, slice, window),
-                    _ => groups.take_rows(plan, scan, run, filter, window)?,
+                match (slice, &tests) {
+                    (Some(slice), _) => groups.take_columns(plan, scan, run, slice, window),
+                    (None, Some(tests)) if by_part => {
+                        groups.take_some(plan, scan, run, tests, window);
+                    }
+                    _ => groups.take_rows(plan, scan, run, filter, window),
                 }
             }
             begin = end;
@@ -171,26 +230,42 @@ impl Groups {
     ) {
         let group = self.group(plan, slice, window, place(part, number, rows.start));
         for (fold, aggregate) in group.folds.iter_mut().zip(&plan.aggregates) {
+            let at = |row| place(part, number, row);
             if aggregate.star {
                 fold.count += rows.len() as i64;
-                continue;
+            } else if let Some(column) = Column::of(aggregate, scan, part) {
+                fold.take(aggregate.function, column, rows.clone(), at);
+            } else {
+                scan.each_of(part, rows.clone(), |row, cells| {
+                    fold.add(aggregate.function, aggregate.value(cells, &plan.clock), at(row));
+                });
             }
-            let column = match aggregate.argument() {
-                Some(Node::Column(index)) => index.checked_sub(1).and_then(|at| scan.ids.get(at)),
-                _ => None,
-            };
-            match column {
-                Some(id) => {
-                    let at = |row| place(part, number, row);
-                    fold.take(aggregate.function, part.sheet.column(*id), rows.clone(), at);
-                }
-                None => {
-                    // An expression, the time, a tag.
-                    let _ = scan.each_of(part, rows.clone(), &mut |row, cells| {
-                        let cell = aggregate.value(cells, &plan.clock);
-                        fold.add(aggregate.function, cell, place(part, number, row));
-                        Ok(())
-                    });
+        }
+    }
+
+    /// Takes the rows of a run for which the tests hold.
+    fn take_some(
+        &mut self,
+        plan: &Plan,
+        scan: &Scan,
+        (number, part, rows): (usize, &Part, Range<usize>),
+        tests: &[Predicate],
+        window: (i64, i64),
+    ) {
+        let rows = select(tests, part, rows);
+        let Some(first) = rows.first() else { return };
+        let at = |row| place(part, number, row);
+        let slice = self.slice(plan, &scan.row(number, *first), at(*first));
+        let group = self.group(plan, slice, window, at(*first));
+        for (fold, aggregate) in group.folds.iter_mut().zip(&plan.aggregates) {
+            if aggregate.star {
+                fold.count += rows.len() as i64;
+            } else if let Some(column) = Column::of(aggregate, scan, part) {
+                fold.take_list(aggregate.function, column, &rows, at);
+            } else {
+                for row in &rows {
+                    let value = aggregate.value(&scan.row(number, *row), &plan.clock);
+                    fold.add(aggregate.function, value, at(*row));
                 }
             }
         }
@@ -203,10 +278,10 @@ impl Groups {
         (number, part, rows): (usize, &Part, Range<usize>),
         filter: Option<&Node>,
         window: (i64, i64),
-    ) -> Result<(), Wrong> {
-        scan.each_of(part, rows, &mut |row, cells| {
+    ) {
+        scan.each_of(part, rows, |row, cells| {
             if filter.is_some_and(|filter| !holds(filter, &Env::row(cells, &plan.clock))) {
-                return Ok(());
+                return;
             }
             let place = place(part, number, row);
             let slice = self.slice(plan, cells, place);
@@ -218,8 +293,7 @@ impl Groups {
                     fold.add(aggregate.function, aggregate.value(cells, &plan.clock), place);
                 }
             }
-            Ok(())
-        })
+        });
     }
 
     /// Slices by their first rows, windows by their starts.
@@ -311,71 +385,101 @@ impl Fold {
     fn take(
         &mut self,
         function: Function,
-        values: Option<&Values>,
+        column: Column<'_>,
         rows: Range<usize>,
         at: impl Fn(usize) -> Place,
     ) {
-        let is_null = |row: usize| match values {
-            None => true,
-            Some(Values::Ints(_, nulls) | Values::Doubles(_, nulls)) => nulls.has(row),
-            Some(Values::Cells(list)) => list.get(row).is_none_or(Cell::is_null),
-        };
-        let cell = |row| values.map(|values| values.get(row)).unwrap_or_default();
         let found = match function {
             Function::LastRow => rows.last(),
-            Function::First => rows.clone().find(|row| !is_null(*row)),
-            Function::Last => rows.clone().rev().find(|row| !is_null(*row)),
-            _ => return self.take_all(function, values, rows, &at),
+            Function::First => rows.clone().find(|row| !column.is_null(*row)),
+            Function::Last => rows.clone().rev().find(|row| !column.is_null(*row)),
+            _ => return self.take_all(function, column, rows, &at),
         };
         if let Some(row) = found {
-            self.choose(function, cell(row), at(row));
+            self.choose(function, column.get(row), at(row));
         }
     }
 
     fn take_all(
         &mut self,
         function: Function,
-        values: Option<&Values>,
+        column: Column<'_>,
         rows: Range<usize>,
         at: &dyn Fn(usize) -> Place,
     ) {
-        match (values, function) {
-            (None, _) => {}
-            (Some(Values::Ints(_, nulls) | Values::Doubles(_, nulls)), Function::Count)
-                if nulls.is_empty() =>
+        let sums = matches!(function, Function::Sum | Function::Avg | Function::Spread);
+        match column {
+            Column::Same(cell) if cell.is_null() => {}
+            Column::Same(_) if function == Function::Count => self.count += rows.len() as i64,
+            Column::Times(list) => self.take_ints(function, list, rows, at),
+            Column::Values(Values::Ints(list, marks)) if marks.has_no_nulls() => {
+                self.take_ints(function, list, rows, at);
+            }
+            Column::Values(Values::Doubles(_, marks))
+                if marks.has_no_nulls() && function == Function::Count =>
             {
                 self.count += rows.len() as i64;
             }
-            (Some(Values::Ints(list, nulls)), Function::Sum | Function::Avg | Function::Spread)
-                if nulls.is_empty() =>
-            {
-                for n in list.get(rows).unwrap_or_default() {
+            Column::Values(Values::Doubles(list, marks)) if marks.has_no_nulls() && sums => {
+                list.get(rows).unwrap_or_default().iter().for_each(|n| self.measure(*n));
+            }
+            _ => {
+                for row in rows {
+                    self.add(function, column.get(row), at(row));
+                }
+            }
+        }
+    }
+
+    /// Takes some rows of a column.
+    fn take_list(
+        &mut self,
+        function: Function,
+        column: Column<'_>,
+        rows: &[usize],
+        at: impl Fn(usize) -> Place,
+    ) {
+        let sums = matches!(function, Function::Sum | Function::Avg | Function::Spread);
+        match column {
+            Column::Values(Values::Ints(list, marks)) if marks.has_no_nulls() && sums => {
+                for n in rows.iter().filter_map(|row| list.get(*row)) {
                     self.whole += i128::from(*n);
                     self.measure(*n as f64);
                 }
             }
-            (
-                Some(Values::Doubles(list, nulls)),
-                Function::Sum | Function::Avg | Function::Spread,
-            ) if nulls.is_empty() => {
-                list.get(rows).unwrap_or_default().iter().for_each(|n| self.measure(*n));
+            Column::Values(Values::Doubles(list, marks)) if marks.has_no_nulls() && sums => {
+                rows.iter().filter_map(|row| list.get(*row)).for_each(|n| self.measure(*n));
             }
-            (Some(Values::Ints(list, nulls)), Function::Min | Function::Max)
-                if nulls.is_empty() =>
-            {
-                let part = rows.clone().zip(list.get(rows).unwrap_or_default());
+            _ => rows.iter().for_each(|row| self.add(function, column.get(*row), at(*row))),
+        }
+    }
+
+    /// Takes a run of integers without nulls.
+    fn take_ints(
+        &mut self,
+        function: Function,
+        list: &[i64],
+        rows: Range<usize>,
+        at: &dyn Fn(usize) -> Place,
+    ) {
+        let run = list.get(rows.clone()).unwrap_or_default();
+        match function {
+            Function::Count => self.count += run.len() as i64,
+            Function::Min | Function::Max => {
                 // The first of equal ones.
+                let run = rows.zip(run);
                 let best = match function {
-                    Function::Min => part.min_by_key(|(row, n)| (**n, *row)),
-                    _ => part.min_by_key(|(row, n)| (std::cmp::Reverse(**n), *row)),
+                    Function::Min => run.min_by_key(|(row, n)| (**n, *row)),
+                    _ => run.min_by_key(|(row, n)| (Reverse(**n), *row)),
                 };
                 if let Some((row, n)) = best {
                     self.choose(function, Cell::Int(*n), at(row));
                 }
             }
-            (Some(values), _) => {
-                for row in rows {
-                    self.add(function, values.get(row), at(row));
+            _ => {
+                for n in run {
+                    self.whole += i128::from(*n);
+                    self.measure(*n as f64);
                 }
             }
         }

@@ -11,6 +11,7 @@ mod fold;
 mod groups;
 mod rows;
 pub mod scan;
+mod predicate;
 pub mod window;
 
 use super::convert::{Clock, key, order};
@@ -116,26 +117,28 @@ fn limit(out: &mut Vec<Out>, limit: Limit, each: bool) {
 }
 
 fn sort(out: &mut [Out], by: &[Order]) {
-    out.sort_by(|a, b| {
-        for (index, order_by) in by.iter().enumerate() {
-            let (Some(x), Some(y)) = (a.order.get(index), b.order.get(index)) else { continue };
-            let nulls = match (x.is_null(), y.is_null(), order_by.nulls_first) {
-                (true, false, Some(first)) => Some(first),
-                (false, true, Some(first)) => Some(!first),
-                _ => None,
-            };
-            let ordering = match nulls {
-                Some(true) => Ordering::Less,
-                Some(false) => Ordering::Greater,
-                None if order_by.descending => order(y, x),
-                None => order(x, y),
-            };
-            if ordering != Ordering::Equal {
-                return ordering;
-            }
+    out.sort_by(|a, b| compare(&a.order, &b.order, by));
+}
+
+/// Which of two rows comes first, by what they are sorted by.
+fn compare(a: &[Cell], b: &[Cell], by: &[Order]) -> Ordering {
+    for (order_by, (x, y)) in by.iter().zip(a.iter().zip(b)) {
+        let nulls = match (x.is_null(), y.is_null(), order_by.nulls_first) {
+            (true, false, Some(first)) => Some(first),
+            (false, true, Some(first)) => Some(!first),
+            _ => None,
+        };
+        let ordering = match nulls {
+            Some(true) => Ordering::Less,
+            Some(false) => Ordering::Greater,
+            None if order_by.descending => order(y, x),
+            None => order(x, y),
+        };
+        if ordering != Ordering::Equal {
+            return ordering;
         }
-        Ordering::Equal
-    });
+    }
+    Ordering::Equal
 }
 
 fn distinct(out: &mut Vec<Out>) {
@@ -275,7 +278,7 @@ fn over(
         let time = relation.time.unwrap_or(0);
         let beyond = filter.as_ref().filter(|node| !is_bounds(node, time, &clock));
         let top = top.filter(|_| !select.distinct && plan.keys.is_empty());
-        rows::of_scan(&plan, &scan, beyond, &mut relation, world, top)?
+        rows::of_scan(&plan, scan, beyond, &mut relation, world, top)?
     } else {
         if let Some(filter) = &filter {
             relation.rows.retain(|row| holds(filter, &Env::row(row, &clock)));

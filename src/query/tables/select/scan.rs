@@ -46,14 +46,15 @@ impl Part {
 
 impl Scan {
     /// A row of a part in which all but the tail is still null.
-    fn blank(&self, part: &Part) -> Vec<Cell> {
+    #[must_use]
+    pub fn blank(&self, part: &Part) -> Vec<Cell> {
         let mut row = vec![Cell::Null; 1 + self.ids.len()];
         row.extend_from_slice(&part.tail);
         row
     }
 
     /// Puts the values of a row into what [`Scan::blank`] made for its part.
-    fn load(&self, part: &Part, at: usize, row: &mut [Cell]) {
+    pub fn load(&self, part: &Part, at: usize, row: &mut [Cell]) {
         let time = part.sheet.times.get(at).map_or(Cell::Null, |time| Cell::Int(*time));
         let values = self.ids.iter().map(|id| part.sheet.column(*id).map(|v| v.get(at)));
         let cells = std::iter::once(time).chain(values.map(Option::unwrap_or_default));
@@ -70,21 +71,12 @@ impl Scan {
     }
 
     /// Shows some rows of one part.
-    ///
-    /// # Errors
-    /// Those of `see`.
-    pub fn each_of(
-        &self,
-        part: &Part,
-        rows: Range<usize>,
-        see: &mut dyn FnMut(usize, &[Cell]) -> Result<(), Wrong>,
-    ) -> Result<(), Wrong> {
+    pub fn each_of(&self, part: &Part, rows: Range<usize>, mut see: impl FnMut(usize, &[Cell])) {
         let mut row = self.blank(part);
         for at in rows {
             self.load(part, at, &mut row);
-            see(at, &row)?;
+            see(at, &row);
         }
-        Ok(())
     }
 
     /// Shows all rows within these times, in order of time, then of the parts, until `see` wants no

@@ -7,7 +7,7 @@
 mod sheet;
 mod standing;
 
-pub use sheet::{Nulls, Sheet, Values};
+pub use sheet::{Marks, Sheet, Values};
 pub use standing::StandingRows;
 
 use crate::model::record::{Body, Offset};

@@ -8,28 +8,50 @@
 use crate::model::table::ColumnId;
 use crate::model::table::rows::{Cell, Rows};
 
-/// One bit for each row that is null; rows behind the last word are not.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Nulls(Vec<u64>);
+/// What is known of a list of numbers: which are null, and between which bounds the others lie.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Marks {
+    /// A bit for each row that is null; rows behind the last word are not.
+    nulls: Vec<u64>,
+    low: f64,
+    high: f64,
+}
 
-impl Nulls {
+impl Default for Marks {
+    fn default() -> Self {
+        Self { nulls: Vec::new(), low: f64::INFINITY, high: f64::NEG_INFINITY }
+    }
+}
+
+impl Marks {
     /// Whether none is null.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn has_no_nulls(&self) -> bool {
+        self.nulls.is_empty()
+    }
+
+    /// Numbers between which all values lie; values that stood once may count too.
+    #[must_use]
+    pub fn bounds(&self) -> (f64, f64) {
+        (self.low, self.high)
+    }
+
+    fn see(&mut self, number: f64) {
+        self.low = self.low.min(number);
+        self.high = self.high.max(number);
     }
 
     /// Whether the value of this row is null.
     #[must_use]
-    pub fn has(&self, row: usize) -> bool {
-        self.0.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    pub fn is_null(&self, row: usize) -> bool {
+        self.nulls.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
 
     fn set(&mut self, row: usize, null: bool) {
-        if null && self.0.len() <= row / 64 {
-            self.0.resize(row / 64 + 1, 0);
+        if null && self.nulls.len() <= row / 64 {
+            self.nulls.resize(row / 64 + 1, 0);
         }
-        if let Some(word) = self.0.get_mut(row / 64) {
+        if let Some(word) = self.nulls.get_mut(row / 64) {
             *word = *word & !(1 << (row % 64)) | u64::from(null) << (row % 64);
         }
     }
@@ -39,9 +61,9 @@ impl Nulls {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
     /// Integers and times; 0 where it is null.
-    Ints(Vec<i64>, Nulls),
+    Ints(Vec<i64>, Marks),
     /// Doubles; 0 where it is null.
-    Doubles(Vec<f64>, Nulls),
+    Doubles(Vec<f64>, Marks),
     /// Anything.
     Cells(Vec<Cell>),
 }
@@ -49,13 +71,13 @@ pub enum Values {
 impl Values {
     /// So many nulls, for values like this one.
     fn nulls(like: &Cell, rows: usize) -> Self {
-        let mut nulls = Nulls(vec![u64::MAX; rows / 64]);
-        if rows % 64 > 0 {
-            nulls.0.push((1 << (rows % 64)) - 1);
+        let mut marks = Marks { nulls: vec![u64::MAX; rows / 64], ..Marks::default() };
+        if !rows.is_multiple_of(64) {
+            marks.nulls.push((1 << (rows % 64)) - 1);
         }
         match like {
-            Cell::Int(_) => Values::Ints(vec![0; rows], nulls),
-            Cell::Double(_) => Values::Doubles(vec![0.0; rows], nulls),
+            Cell::Int(_) => Values::Ints(vec![0; rows], marks),
+            Cell::Double(_) => Values::Doubles(vec![0.0; rows], marks),
             _ => Values::Cells(vec![Cell::Null; rows]),
         }
     }
@@ -72,19 +94,19 @@ impl Values {
     #[must_use]
     pub fn get(&self, row: usize) -> Cell {
         match self {
-            Values::Ints(list, nulls) => match list.get(row) {
-                Some(n) if !nulls.has(row) => Cell::Int(*n),
+            Values::Ints(list, marks) => match list.get(row) {
+                Some(n) if !marks.is_null(row) => Cell::Int(*n),
                 _ => Cell::Null,
             },
-            Values::Doubles(list, nulls) => match list.get(row) {
-                Some(n) if !nulls.has(row) => Cell::Double(*n),
+            Values::Doubles(list, marks) => match list.get(row) {
+                Some(n) if !marks.is_null(row) => Cell::Double(*n),
                 _ => Cell::Null,
             },
             Values::Cells(list) => list.get(row).cloned().unwrap_or_default(),
         }
     }
 
-    /// Makes room for values like this one: a list of nulls takes its kind, a list of another kind
+    /// Makes room for values like this one: a list of marks takes its kind, a list of another kind
     /// becomes one of cells.
     fn fit(&mut self, cell: &Cell) {
         let fits = match (&*self, cell) {
@@ -108,14 +130,20 @@ impl Values {
         self.fit(&cell);
         match (self, cell) {
             (Values::Cells(list), cell) => list.push(cell),
-            (Values::Ints(list, _), Cell::Int(n)) => list.push(n),
-            (Values::Doubles(list, _), Cell::Double(n)) => list.push(n),
-            (Values::Ints(list, nulls), _) => {
-                nulls.set(list.len(), true);
+            (Values::Ints(list, marks), Cell::Int(n)) => {
+                marks.see(n as f64);
+                list.push(n);
+            }
+            (Values::Doubles(list, marks), Cell::Double(n)) => {
+                marks.see(n);
+                list.push(n);
+            }
+            (Values::Ints(list, marks), _) => {
+                marks.set(list.len(), true);
                 list.push(0);
             }
-            (Values::Doubles(list, nulls), _) => {
-                nulls.set(list.len(), true);
+            (Values::Doubles(list, marks), _) => {
+                marks.set(list.len(), true);
                 list.push(0.0);
             }
         }
@@ -125,13 +153,21 @@ impl Values {
         self.fit(&cell);
         match (self, cell) {
             (Values::Cells(list), cell) => list[row] = cell,
-            (Values::Ints(list, nulls), cell) => {
-                nulls.set(row, cell.is_null());
-                list[row] = if let Cell::Int(n) = cell { n } else { 0 };
+            (Values::Ints(list, marks), cell) => {
+                marks.set(row, cell.is_null());
+                list[row] = 0;
+                if let Cell::Int(n) = cell {
+                    marks.see(n as f64);
+                    list[row] = n;
+                }
             }
-            (Values::Doubles(list, nulls), cell) => {
-                nulls.set(row, cell.is_null());
-                list[row] = if let Cell::Double(n) = cell { n } else { 0.0 };
+            (Values::Doubles(list, marks), cell) => {
+                marks.set(row, cell.is_null());
+                list[row] = 0.0;
+                if let Cell::Double(n) = cell {
+                    marks.see(n);
+                    list[row] = n;
+                }
             }
         }
     }
@@ -144,11 +180,12 @@ impl Values {
 
     /// The rows of these numbers, in this order; null where there is none of that number.
     fn take(&self, rows: &[usize]) -> Self {
-        fn some<T: Copy + Default>(list: &[T], nulls: &Nulls, rows: &[usize]) -> (Vec<T>, Nulls) {
-            let (mut taken, mut missing) = (Vec::with_capacity(rows.len()), Nulls::default());
+        fn some<T: Copy + Default>(list: &[T], marks: &Marks, rows: &[usize]) -> (Vec<T>, Marks) {
+            let (mut taken, mut missing) =
+                (Vec::with_capacity(rows.len()), Marks { nulls: Vec::new(), ..*marks });
             for (at, row) in rows.iter().enumerate() {
                 let value = list.get(*row).copied();
-                if value.is_none() || nulls.has(*row) {
+                if value.is_none() || marks.is_null(*row) {
                     missing.set(at, true);
                 }
                 taken.push(value.unwrap_or_default());
@@ -156,13 +193,13 @@ impl Values {
             (taken, missing)
         }
         match self {
-            Values::Ints(list, nulls) => {
-                let (list, nulls) = some(list, nulls, rows);
-                Values::Ints(list, nulls)
+            Values::Ints(list, marks) => {
+                let (list, marks) = some(list, marks, rows);
+                Values::Ints(list, marks)
             }
-            Values::Doubles(list, nulls) => {
-                let (list, nulls) = some(list, nulls, rows);
-                Values::Doubles(list, nulls)
+            Values::Doubles(list, marks) => {
+                let (list, marks) = some(list, marks, rows);
+                Values::Doubles(list, marks)
             }
             Values::Cells(_) => Values::Cells(rows.iter().map(|row| self.get(*row)).collect()),
         }
