@@ -225,6 +225,30 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// What a binary answer with data begins with: marks, times, the error if there is one, and the id
+/// that was asked about.
+pub fn data_head(
+    action: u64,
+    timing: u64,
+    request: u64,
+    error: Option<&Wrong>,
+    id: u64,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    for number in [u64::MAX, action] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    out.extend_from_slice(&1_u16.to_le_bytes());
+    out.extend_from_slice(&timing.to_le_bytes());
+    out.extend_from_slice(&request.to_le_bytes());
+    let text = error.map_or("", |wrong| &wrong.text);
+    out.extend_from_slice(&error.map_or(0, |wrong| u32::from(wrong.code)).to_le_bytes());
+    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(&id.to_le_bytes());
+    out
+}
+
 /// The reply to a binary fetch: the block, or none at the end and on errors.
 #[must_use]
 pub fn fetched(
@@ -233,19 +257,7 @@ pub fn fetched(
     timing: u64,
     outcome: Result<Option<&[u8]>, &Wrong>,
 ) -> Vec<u8> {
-    let mut out = Vec::new();
-    for number in [u64::MAX, 7] {
-        out.extend_from_slice(&number.to_le_bytes());
-    }
-    out.extend_from_slice(&1_u16.to_le_bytes());
-    out.extend_from_slice(&timing.to_le_bytes());
-    out.extend_from_slice(&request.to_le_bytes());
-    let error = outcome.err();
-    let text = error.map_or("", |wrong| &wrong.text);
-    out.extend_from_slice(&error.map_or(0, |wrong| u32::from(wrong.code)).to_le_bytes());
-    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-    out.extend_from_slice(text.as_bytes());
-    out.extend_from_slice(&result.to_le_bytes());
+    let mut out = data_head(7, timing, request, outcome.err(), result);
     match outcome {
         Ok(Some(block)) => {
             out.push(0);

@@ -1,6 +1,7 @@
 //! Shard 0 makes and deletes topics: written to the catalog, durable, then told to every shard; the
 //! reply goes out when all have heard, so that whoever asks next finds it so.
 
+use super::entry::{decode, encode};
 use crate::broker::catalog::Change;
 use crate::limits::TOPICS_MAX;
 use crate::log::catalog::Catalog as CatalogLog;
@@ -10,9 +11,9 @@ use crate::model::command::IfExists;
 use crate::model::event::Reply;
 use crate::model::flow::FlowId;
 use crate::model::name::TopicName;
-use crate::model::record::{Offset, TimeNs};
+use crate::model::record::Offset;
 use crate::model::refusal::Refusal;
-use crate::model::topic::{Retention, Storage, Topic, TopicId};
+use crate::model::topic::{Storage, Topic, TopicId};
 use crate::shard::core::Core;
 use crate::shard::mail::{Mail, Origin};
 use crate::shard::topic::definitions::{NEXT_FLOW_KEY, restore};
@@ -364,6 +365,25 @@ impl Topics {
         self.pending.push_back(pending);
     }
 
+    /// Announces what an entry of the catalog stands for, once that is durable; refuses what could
+    /// not be written.
+    pub(super) fn when_durable(
+        &mut self,
+        core: &mut Core,
+        origin: Origin,
+        written: Result<Offset, Refusal>,
+        changes: Vec<Change>,
+        reply: Reply,
+    ) {
+        match written {
+            Ok(durable_at) => {
+                let (name, told) = (None, Vec::new());
+                self.wait_for(Pending { durable_at, name, changes, origin, reply, told });
+            }
+            Err(why) => refuse(core, origin, why),
+        }
+    }
+
     /// Others wait until this one is known.
     pub(super) fn count_definition(&mut self) {
         self.defining += 1;
@@ -415,74 +435,4 @@ impl Topics {
 /// Answers a request that changes nothing.
 pub(super) fn refuse(core: &mut Core, origin: Origin, why: Refusal) {
     core.reply(origin, Reply::Refused(why));
-}
-
-/// Version, id, storage, queue, created, three optional bounds.
-pub(super) fn encode(topic: &Topic) -> Vec<u8> {
-    let mut out = vec![1];
-    out.extend_from_slice(&topic.id.to_le_bytes());
-    out.push(u8::from(topic.storage == Storage::Pipe));
-    out.push(u8::from(topic.queue) | u8::from(topic.typed) << 1);
-    out.extend_from_slice(&topic.created.to_le_bytes());
-    for bound in [topic.retention.records, topic.retention.bytes, topic.retention.age_ms] {
-        out.push(u8::from(bound.is_some()));
-        out.extend_from_slice(&bound.unwrap_or(0).to_le_bytes());
-    }
-    out
-}
-
-fn decode(key: &[u8], value: &[u8]) -> Option<Topic> {
-    let name = TopicName::parse(std::str::from_utf8(key).ok()?)?;
-    let (version, rest) = value.split_first()?;
-    if *version != 1 {
-        return None;
-    }
-    let (id, rest) = rest.split_first_chunk()?;
-    let ([pipe, queue], rest) = rest.split_first_chunk()?;
-    let (created, mut rest) = rest.split_first_chunk()?;
-    let mut bounds = [None; 3];
-    for bound in &mut bounds {
-        let (present, tail) = rest.split_first()?;
-        let (number, tail) = tail.split_first_chunk()?;
-        *bound = (*present == 1).then_some(u64::from_le_bytes(*number));
-        rest = tail;
-    }
-    let [records, bytes, age_ms] = bounds;
-    Some(Topic {
-        id: TopicId::from_le_bytes(*id),
-        name,
-        retention: Retention { records, bytes, age_ms },
-        storage: if *pipe == 1 { Storage::Pipe } else { Storage::Log },
-        queue: *queue & 1 == 1,
-        typed: *queue & 2 == 2,
-        created: TimeNs::from_le_bytes(*created),
-        shared: Default::default(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_topic_survives_the_catalog() {
-        let topic = Topic {
-            id: 77,
-            name: TopicName::parse("plant.s1").unwrap(),
-            retention: Retention { records: Some(3), bytes: None, age_ms: Some(0) },
-            storage: Storage::Pipe,
-            queue: true,
-            typed: true,
-            created: 123,
-            shared: Default::default(),
-        };
-        let bytes = encode(&topic);
-        let back = decode(b"plant.s1", &bytes).unwrap();
-        assert_eq!((back.id, &back.name, back.retention), (77, &topic.name, topic.retention));
-        assert_eq!((back.storage, back.queue, back.created), (Storage::Pipe, true, 123));
-        assert!(back.typed);
-        for cut in 0..bytes.len() {
-            assert!(decode(b"plant.s1", &bytes[..cut]).is_none());
-        }
-    }
 }

@@ -79,20 +79,10 @@ impl Topics {
             }
             None => noted,
         };
-        match put {
-            Ok(durable_at) => {
-                self.next_flow = id + 1;
-                self.wait_for(Pending {
-                    durable_at,
-                    name: None,
-                    changes,
-                    origin,
-                    reply,
-                    told: Vec::new(),
-                });
-            }
-            Err(why) => refuse(core, origin, why),
+        if put.is_ok() {
+            self.next_flow = id + 1;
         }
+        self.when_durable(core, origin, put, changes, reply);
     }
 
     /// Ends a flow.
@@ -111,16 +101,7 @@ impl Topics {
         let changes = vec![Change::FlowEnded(flow.id)];
         let reply = Reply::Done;
         match durable_at {
-            Some(durable_at) => {
-                self.wait_for(Pending {
-                    durable_at,
-                    name: None,
-                    changes,
-                    origin,
-                    reply,
-                    told: Vec::new(),
-                });
-            }
+            Some(durable_at) => self.when_durable(core, origin, Ok(durable_at), changes, reply),
             None => {
                 self.count_definition();
                 let pending =
@@ -190,21 +171,9 @@ impl Topics {
         let Some(value) = value.map(|value| value.own()) else {
             return refuse(core, origin, Refusal::BadName);
         };
-        match self.put(core, LOOKUP_FAMILY, lower.as_bytes(), &entry) {
-            Ok(durable_at) => {
-                let changes = vec![Change::Lookup(name.into(), Some(value))];
-                let reply = Reply::Created { existed };
-                self.wait_for(Pending {
-                    durable_at,
-                    name: None,
-                    changes,
-                    origin,
-                    reply,
-                    told: Vec::new(),
-                });
-            }
-            Err(why) => refuse(core, origin, why),
-        }
+        let put = self.put(core, LOOKUP_FAMILY, lower.as_bytes(), &entry);
+        let changes = vec![Change::Lookup(name.into(), Some(value))];
+        self.when_durable(core, origin, put, changes, Reply::Created { existed });
     }
 
     /// Forgets a constant.
@@ -213,22 +182,10 @@ impl Topics {
         if !core.catalog.lookups().contains_key(&lower) {
             return refuse(core, origin, Refusal::UnknownLookup);
         }
-        match self.remove(core, LOOKUP_FAMILY, lower.as_bytes()) {
-            Ok(Some(durable_at)) => {
-                let changes = vec![Change::Lookup(name.into(), None)];
-                let reply = Reply::Done;
-                self.wait_for(Pending {
-                    durable_at,
-                    name: None,
-                    changes,
-                    origin,
-                    reply,
-                    told: Vec::new(),
-                });
-            }
-            Ok(None) => refuse(core, origin, Refusal::UnknownLookup),
-            Err(why) => refuse(core, origin, why),
-        }
+        let removed = self.remove(core, LOOKUP_FAMILY, lower.as_bytes());
+        let removed = removed.and_then(|at| at.ok_or(Refusal::UnknownLookup));
+        let changes = vec![Change::Lookup(name.into(), None)];
+        self.when_durable(core, origin, removed, changes, Reply::Done);
     }
 }
 

@@ -6,7 +6,7 @@
 //! records, and with it every reader of every front-end. All deletes of a topic are one list, which
 //! goes when the topic goes. Cost: two to four bytes for each run of hidden records.
 
-use super::changes::{Pending, Topics, refuse};
+use super::changes::{Topics, refuse};
 use crate::broker::catalog::Change;
 use crate::model::event::Reply;
 use crate::model::record::{Offset, Ranges};
@@ -40,21 +40,9 @@ impl Topics {
         if value.len() > LIST_BYTES_MAX {
             return refuse(core, origin, Refusal::TooManyDefinitions);
         }
-        match self.put(core, HIDDEN_FAMILY, &key, &value) {
-            Ok(durable_at) => {
-                let changes = vec![Change::Hidden(topic, joined.into())];
-                let reply = Reply::Done;
-                self.wait_for(Pending {
-                    durable_at,
-                    name: None,
-                    changes,
-                    origin,
-                    reply,
-                    told: Vec::new(),
-                });
-            }
-            Err(why) => refuse(core, origin, why),
-        }
+        let put = self.put(core, HIDDEN_FAMILY, &key, &value);
+        let changes = vec![Change::Hidden(topic, joined.into())];
+        self.when_durable(core, origin, put, changes, Reply::Done);
     }
 
     /// A topic is gone, and with it what was hidden of it.

@@ -1,6 +1,7 @@
 //! Typed tables on shard 0: their definitions and their topics are made and removed together.
 
-use super::changes::{NEXT_TOPIC_KEY, Pending, TOPIC_FAMILY, Topics, encode, refuse};
+use super::changes::{NEXT_TOPIC_KEY, Pending, TOPIC_FAMILY, Topics, refuse};
+use super::entry::encode;
 use crate::broker::catalog::Change;
 use crate::limits::TOPICS_MAX;
 use crate::model::command::Definitions;

@@ -4,6 +4,7 @@
 //! about 20 bytes for each column.
 
 use super::super::block;
+use super::super::codec::data_head;
 use crate::query::dialect::taos::Wrong;
 use crate::query::tables::Field;
 use crate::query::tables::tmq::{Content, Delivery};
@@ -168,19 +169,7 @@ pub fn raw_data_reply(
     id: u64,
     outcome: Result<&Message, &Wrong>,
 ) -> Vec<u8> {
-    let mut out = Vec::new();
-    for number in [u64::MAX, 8] {
-        out.extend_from_slice(&number.to_le_bytes());
-    }
-    out.extend_from_slice(&1_u16.to_le_bytes());
-    out.extend_from_slice(&timing.to_le_bytes());
-    out.extend_from_slice(&request.to_le_bytes());
-    let error = outcome.err();
-    let text = error.map_or("", |wrong| &wrong.text);
-    out.extend_from_slice(&error.map_or(0, |wrong| u32::from(wrong.code)).to_le_bytes());
-    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-    out.extend_from_slice(text.as_bytes());
-    out.extend_from_slice(&id.to_le_bytes());
+    let mut out = data_head(8, timing, request, outcome.err(), id);
     if let Ok(message) = outcome {
         let raw = message.raw();
         out.reserve(raw.len() + 6);
