@@ -26,11 +26,11 @@ def text(action, **args):
 
 
 class Client:
-    def __init__(self, port):
+    def __init__(self, port, path=b"/ws"):
         self.sock = socket.create_connection(("127.0.0.1", port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
-        self.sock.sendall(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        self.sock.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                           b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n")
         while b"\r\n\r\n" not in self.buffer:
             self.buffer += self.sock.recv(65536)
@@ -38,17 +38,19 @@ class Client:
 
     def reply(self):
         while len(self.buffer) < 2 or len(self.buffer) < self.need():
-            self.buffer += self.sock.recv(65536)
+            self.buffer += self.sock.recv(1 << 20)
         size, head = self.sizes()
         payload, self.buffer = self.buffer[head:head + size], self.buffer[head + size:]
         return payload
 
     def sizes(self):
         size = self.buffer[1] & 127
-        return (size, 2) if size < 126 else (int.from_bytes(self.buffer[2:4], "big"), 4)
+        end = {126: 4, 127: 10}.get(size, 2)
+        return (size if end == 2 else int.from_bytes(self.buffer[2:end], "big"), end)
 
     def need(self):
-        return 4 if len(self.buffer) < 4 and self.buffer[1] & 127 == 126 else sum(self.sizes())
+        size, end = self.sizes()
+        return end if len(self.buffer) < end else size + end
 
     def ask(self, *frames, replies=None):
         """Sends frames as one write; all their replies must be good."""
