@@ -236,7 +236,7 @@ fn read_on(bench: &mut dyn Bench, topic: &Arc<Topic>) -> Answer<(Arc<Metric>, Ar
         // Gaps are passed over, or nothing behind one would ever count as looked at.
         metric.pass(to, offset);
         to = offset + 1;
-        metric.read(&mut schema, offset, record);
+        metric.read(&mut schema, offset, record, &mut |_| {});
         ControlFlow::Continue(())
     })? {
         bench.check()?;
@@ -263,11 +263,11 @@ fn evaluate(
     let head = records.head();
     let mut wanted = Ok(true);
     while records.next_chunk(&mut |offset, record| {
-        if let Some(bit) = metric.read(&mut schema, offset, record)
-            && condition.holds(&bit, now_ms)
-        {
-            wanted = run.push(&bit);
-        }
+        metric.read(&mut schema, offset, record, &mut |bit| {
+            if wanted == Ok(true) && condition.holds(bit, now_ms) {
+                wanted = run.push(bit);
+            }
+        });
         if wanted == Ok(true) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })? && wanted == Ok(true)
     {
@@ -356,9 +356,11 @@ fn find_matching(
     let mut ranges: Vec<(Offset, Offset)> = Vec::new();
     let mut records = bench.open(topic)?;
     while records.next_chunk(&mut |offset, record| {
-        if let Some(bit) = metric.read(&mut schema, offset, record)
-            && condition.holds(&bit, now_ms)
-        {
+        let mut holds = false;
+        metric.read(&mut schema, offset, record, &mut |bit| {
+            holds |= condition.holds(bit, now_ms);
+        });
+        if holds {
             match ranges.last_mut() {
                 Some((_, end)) if *end == offset => *end += 1,
                 _ => ranges.push((offset, offset + 1)),
