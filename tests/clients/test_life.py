@@ -11,8 +11,8 @@ import subprocess
 import tempfile
 import time
 
-from harness import (ANY, BINARY, FRONT_ENDS, PATIENCE, Backend, Jet, Like, Raw, Server, Skip, User, eq, eventually, , fresh, shared
-                     free_ports, rows, shared, test, weir)
+from harness import (ANY, BINARY, FRONT_ENDS, PATIENCE, Backend, Jet, Like, Raw, Server, Skip, User, eq, eventually,
+                     free_ports, fresh, rows, shared, test, weir)
 from websockets.exceptions import WebSocketException
 
 
