@@ -5,8 +5,7 @@
 //! subscription that wants all; a delivery walks their list once. About 300 bytes for each that
 //! wants some; see [`crate::query::index`].
 
-use crate::model::interest::{Interest, Lens, Wanted};
-use crate::model::memo::Memo;
+use crate::model::interest::{Interest, Lens, Memo, Wanted};
 use crate::model::record::{Offset, Record};
 use crate::model::topic::{SubscriptionId, TopicId};
 use crate::query::index::Index;
