@@ -156,3 +156,39 @@ def rows_are_bits():
         eq(ask("select * from m").json, {"records": shown})
         eq(ask("select sum(value) from m group by g").status, 400)
         eq(ask("select count(*) from m").json["records"][0]["tags"], {"count(*)": 3})
+
+
+@test
+def deleted_rows_are_in_no_answer():
+    at = Server()
+    with at:
+        sql(at, "create database d")
+        sql(at, "create stable d.`ns.m` (ts timestamp, value int) tags (g int)")
+        sql(at, "insert into d.a using d.`ns.m` tags (1) values (1700000000000, 1) (1700000001000, 2) (1700000002000, 3)")
+        sql(at, "insert into d.b using d.`ns.m` tags (2) values (1700000001000, 4)")
+        names = {"db": "d", "namespace": "ns", "metric": "m"}
+
+        def seen():
+            reply = at.http("POST nsdb /query", {**names, "queryString": "select * from m"}).json
+            bits = [bit["value"] for bit in reply["records"]]
+            result = at.execute("d.ns.m | select { value }")["result"]
+            eq([row["value"] for row in result["rows"]], bits)
+            eq(result["scanned"], len(bits))
+            out, _ = rql(at, "SELECT value FROM d.ns.m ORDER BY value")
+            eq(out, str(sorted(bits)).replace(" ", ""))
+            return bits
+
+        eq(seen(), [1, 2, 3, 4])
+        with Jet(at) as live:
+            live.subscribe("d.ns.m")
+            sql(at, "delete from d.a where ts = 1700000001000")
+            eq(seen(), [1, 3, 4])
+            sql(at, "insert into d.a values (1700000001000, 5)")
+            eq(live.recv()["data"]["value"], 5)
+        eq(seen(), [1, 3, 4, 5])
+        sql(at, "drop table d.b")
+        eq(seen(), [1, 3, 5])
+        at.restart(by_kill=True)
+        eq(seen(), [1, 3, 5])
+        sql(at, "delete from d.`ns.m`")
+        eq(seen(), [])

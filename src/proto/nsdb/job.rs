@@ -15,6 +15,7 @@ use crate::model::topic::{Topic, TopicId};
 use crate::query::dialect::nsdb::check::{check, check_condition};
 use crate::query::dialect::nsdb::run::{Run, Trouble};
 use crate::query::dialect::nsdb::{Condition, Kind, Schema, Select, print};
+use crate::query::kept::open_kept;
 use crate::query::program::Fault;
 use crate::query::pull::{Bench, Job, Output, Stopped};
 use std::ops::ControlFlow;
@@ -259,7 +260,7 @@ fn evaluate(
     let own = Arc::clone(&schema);
     let mut run = Run::new(&query.select, &own, unique, bytes_max);
     let condition = &query.select.condition;
-    let mut records = bench.open(topic)?;
+    let mut records = open_kept(bench, topic)?;
     let head = records.head();
     let mut wanted = Ok(true);
     while records.next_chunk(&mut |offset, record| {
