@@ -192,3 +192,19 @@ def deleted_rows_are_in_no_answer():
         eq(seen(), [1, 3, 5])
         sql(at, "delete from d.`ns.m`")
         eq(seen(), [])
+
+
+@test
+def deletes_take_no_room_of_a_consumer():
+    at = Server()
+    with at:
+        sql(at, "create database d")
+        sql(at, "create table d.t (ts timestamp, v int)")
+        with Backend(at) as backend:
+            backend.pop("d.t", ack=True)
+            for n in range(80):
+                sql(at, f"insert into d.t values ({1700000000000 + n}, {n})")
+                sql(at, f"delete from d.t where ts = {1700000000000 + n}")
+                event = backend.event()
+                eq(event["d"]["v"], n)
+                eq(backend.ok("queue.ack", {"ids": [event["o"]]}), {"s": 1, "f": 0})
