@@ -41,7 +41,7 @@ pub struct Interest {
     pub lens: Arc<dyn Lens>,
 }
 
-/// What was worked out in a turn and others may use: anything, until the turn ends.
+/// Anything, until the turn ends.
 #[derive(Default)]
 pub struct Memo(Option<Box<dyn Any>>);
 
@@ -56,7 +56,7 @@ impl Memo {
     }
 }
 
-impl Debug for Memo {
+impl std::fmt::Debug for Memo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Memo")
     }

@@ -32,7 +32,7 @@ struct Bucket<T> {
     runs: Vec<Run<T>>,
 }
 
-/// Buckets by the canonical bytes of a constant.
+/// Buckets by the canonical bytes of their constants.
 type Buckets<T> = AHashMap<Box<[u8]>, Bucket<T>>;
 
 /// See the module's page. `T` names a query.

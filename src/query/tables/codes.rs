@@ -109,6 +109,12 @@ pub fn unsupported(what: &str) -> Wrong {
     Wrong::new(0x2600, format!("syntax error near \"{what}\""))
 }
 
+/// The rows of a query take more than they may.
+#[must_use]
+pub fn too_much_memory() -> Wrong {
+    Wrong::new(0xFFFF, "memory limit of a query passed")
+}
+
 /// What a refused write is.
 #[must_use]
 pub fn refused(why: Refusal) -> Wrong {

@@ -14,7 +14,6 @@ pub mod insert;
 pub mod relation;
 pub mod select;
 mod show;
-pub mod standing;
 pub mod store;
 mod subscription;
 pub mod time;

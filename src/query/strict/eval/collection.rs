@@ -12,7 +12,7 @@ use crate::query::strict::plan::{FileSource, Node};
 use crate::query::strict::typed::{field_names, value_of};
 use crate::query::strict::types::{Kind, Name};
 use crate::query::strict::value::{Halt, ListBuilder};
-use crate::query::tables::standing::StandingRows;
+use crate::query::tables::store::StandingRows;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;

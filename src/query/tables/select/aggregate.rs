@@ -202,7 +202,15 @@ impl Aggregate {
         Ok(Self { function, kind, star, argument, constants })
     }
 
-    fn value(&self, row: &[Cell], clock: &Clock) -> Cell {
+    /// What it is a function of; none: every row.
+    #[must_use]
+    pub fn argument(&self) -> Option<&Node> {
+        self.argument.as_ref()
+    }
+
+    /// Its argument for a row.
+    #[must_use]
+    pub fn value(&self, row: &[Cell], clock: &Clock) -> Cell {
         match &self.argument {
             Some(Node::Column(index)) => row.get(*index).cloned().unwrap_or_default(),
             Some(node) => eval(node, &Env::row(row, clock)),

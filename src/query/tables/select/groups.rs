@@ -33,6 +33,11 @@ pub(super) fn slices(plan: &Plan, relation: &Relation) -> Vec<Vec<usize>> {
     list
 }
 
+/// The columns that an expression names.
+pub(super) fn columns_of(node: &Node, list: &mut Vec<usize>) {
+    loose_columns(node, &[], list);
+}
+
 /// Columns that stand outside of aggregates.
 fn loose_columns(node: &Node, keys: &[usize], list: &mut Vec<usize>) {
     let mut walk = |node: &Node| loose_columns(node, keys, list);
@@ -163,7 +168,8 @@ fn group(
     }
 }
 
-fn emit(
+/// One row of output, unless HAVING leaves it out.
+pub(super) fn emit(
     plan: &Plan,
     slice: usize,
     row: &[Cell],

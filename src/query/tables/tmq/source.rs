@@ -95,7 +95,7 @@ impl Definition {
         let tags = table.tags.iter().map(|c| column(&c.name, c.kind, !of_sub, true));
         let name = column(&"tbname".into(), Kind::Varchar(192), false, true);
         let columns = columns.chain(tags).chain([name]).collect();
-        Relation { columns, precision: table.precision, time: Some(0), rows: Vec::new() }
+        Relation { columns, precision: table.precision, time: Some(0), ..Relation::default() }
     }
 
     /// What a foreign topic's columns are qualified with.

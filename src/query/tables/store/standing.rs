@@ -3,7 +3,7 @@
 //! Method: the sheets of the subtables are merged by time with a heap. Cost: one comparison of the
 //! heap's depth for each row, and a copy of its cells; nothing is held but the sheets.
 
-use super::store::{Sheet, Sheets, stand};
+use super::{Sheet, Sheets, stand};
 use crate::model::table::rows::Cell;
 use crate::model::table::{Column, Table};
 use crate::model::topic::Topic;
@@ -73,10 +73,7 @@ impl StandingRows {
         out.clear();
         let cell = |at: usize, column: &Column| match at {
             0 => Cell::Int(time),
-            _ => {
-                let cells = part.sheet.column(column.id);
-                cells.and_then(|cells| cells.get(row)).cloned().unwrap_or_default()
-            }
+            _ => part.sheet.column(column.id).map(|values| values.get(row)).unwrap_or_default(),
         };
         out.extend(self.table.columns.iter().enumerate().map(|(at, column)| cell(at, column)));
         out.extend_from_slice(&part.tail);
