@@ -189,7 +189,8 @@ impl Running {
     /// Simulated sensors feed a stream, and the screen says what to try.
     fn with_demo(&self) -> ExitCode {
         let config = &self.process.config;
-        println!("{}", demo::greeting(config));
+        let own = std::env::args().next();
+        println!("{}", demo::greeting(config, own.as_deref().unwrap_or("weir")));
         let token = config.users.iter().find_map(|user| match &user.token {
             Some(Secret::Plain(token)) if user.may(Role::Write) && user.may(Role::Admin) => {
                 Some(token.clone())

@@ -106,9 +106,9 @@ impl Sensors {
     }
 }
 
-/// The lines to try.
+/// The lines to try; `own` is the program as it was called.
 #[must_use]
-pub fn greeting(config: &Config) -> String {
+pub fn greeting(config: &Config, own: &str) -> String {
     let mut out = String::from("weir is running. Three simulated sensors write twice a second.\n");
     let listen = &config.listen;
     let flag = match listen.jsonjet.map(reachable).map(|address| address.to_string()) {
@@ -120,15 +120,25 @@ pub fn greeting(config: &Config) -> String {
     if let Some(address) = listen.jsonjet.map(reachable) {
         let _ = write!(
             out,
-            "\nSee the records arrive:\n  weir sub {STREAM}{flag}\n  \
-             weir sub {STREAM} --from earliest{flag}\n  \
-             wscat -c ws://{address}/ws -x \
+            "\nSee the records arrive:\n  {own} sub {STREAM}{flag}\n  \
+             {own} sub {STREAM} --from earliest{flag}\n  \
+             npx wscat -c ws://{address}/ws -x \
              '{{\"type\":\"subscribe\",\"streamName\":\"{STREAM}\"}}' \
              -w 60\n\
-             \nInsert one:\n  weir pub {STREAM} '{{\"sensor\":\"mine\",\"value\":1}}'{flag}\n  \
+             \nInsert one:\n  {own} pub {STREAM} '{{\"sensor\":\"mine\",\"value\":1}}'{flag}\n  \
              curl http://{address}/api/insert \
              -d '{{\"target\":\"{STREAM}\",\"data\":{{\"sensor\":\"mine\",\"value\":2}}}}'\n\
-             \nSee what there is:\n  weir topics{flag}\n"
+             \nSee what there is:\n  {own} topics{flag}\n  \
+             {own} query '{STREAM} | summarize {{ sensor, n: count(), mean: avg(value) }} \
+             by sensor'{flag}\n"
+        );
+    }
+    if let Some(address) = listen.taos.map(reachable) {
+        let _ = write!(
+            out,
+            "\nThe same records in SQL, as a table:\n  \
+             curl -u root:taosdata http://{address}/rest/sql/main \
+             -d 'select sensor, max(value) from {STREAM} group by sensor'\n"
         );
     }
     if let Some(address) = listen.admin.map(reachable) {
@@ -166,15 +176,19 @@ mod tests {
     #[test]
     fn the_greeting_names_what_is_on() {
         let mut config = Config::default();
-        let text = greeting(&config);
-        for part in
-            ["weir sub sensor_data\n", "127.0.0.1:3333/api/insert", "127.0.0.1:8400/metrics"]
-        {
+        let text = greeting(&config, "target/release/weir");
+        for part in [
+            "  target/release/weir sub sensor_data\n",
+            "127.0.0.1:3333/api/insert",
+            "127.0.0.1:6041/rest/sql/main",
+            "127.0.0.1:8400/metrics",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         config.listen.jsonjet = Some(SocketAddr::from(([0, 0, 0, 0], 1)));
-        config.listen.admin = None;
-        let text = greeting(&config);
+        (config.listen.admin, config.listen.taos) = (None, None);
+        let text = greeting(&config, "weir");
         assert!(text.contains("weir topics --server 127.0.0.1:1\n") && !text.contains("metrics"));
+        assert!(!text.contains("/rest/sql"));
     }
 }

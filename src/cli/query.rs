@@ -68,7 +68,10 @@ fn jet(target: &Target, text: &str, printer: &mut Printer<'_, impl Write>) -> Re
                 );
             }
         } else if let Value::Bool(true) = result.member("success") {
-            printer.row(&result.member("result"))?;
+            match (result.member("result"), result.member("message")) {
+                (Value::Missing, Value::String(message)) => eprintln!("{}", &*message),
+                (value, _) => printer.row(&value)?,
+            }
         }
     }
     match answer.member("error") {

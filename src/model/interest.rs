@@ -18,9 +18,10 @@ pub struct Wanted {
 
 /// How a front-end sees the fields of records.
 pub trait Lens: Debug + Send + Sync {
-    /// Calls `see` with the named fields of a record, [`Value::Missing`] where there is none; not
-    /// at all if the record is nothing that the front-end can show. What was worked out may be left
-    /// in the memo for the sessions that will be given the record in the same turn.
+    /// Calls `see` with the named fields of a record, [`Value::Missing`] where there is none; for
+    /// each row of a write, and not at all if the record is nothing that the front-end can show.
+    /// What was worked out may be left in the memo for the sessions that will be given the record
+    /// in the same turn.
     fn look(
         &self,
         topic: TopicId,

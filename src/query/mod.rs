@@ -18,5 +18,6 @@ pub mod pull;
 pub mod place;
 pub mod dialect;
 pub mod index;
+pub mod kept;
 pub mod strict;
 pub mod tables;

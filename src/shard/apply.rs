@@ -10,6 +10,7 @@ use crate::model::name::TopicName;
 use crate::model::record::{Body, Offset, Record};
 use crate::model::refusal::Refusal;
 use crate::model::table::entry::DATABASE_FAMILY;
+use crate::model::table::rows::Rows;
 use crate::model::topic::{Retention, TopicId};
 use crate::proto::Session;
 use crate::shard::Shard;
@@ -584,7 +585,17 @@ impl Shard {
     }
 }
 
-/// References to the records of these ascending offsets, as far as they are there.
+/// Whether a record only hides rows of a typed table: nothing that a consumer could be told.
+fn hides(reference: &RecordRef) -> bool {
+    let rows = |(_, record): (Offset, Record<'_>)| match record.body {
+        Body::Rows(bytes) => Rows::hides(bytes),
+        _ => false,
+    };
+    reference.get().is_some_and(rows)
+}
+
+/// References to the records of these ascending offsets, as far as they are there and
+/// hold something.
 fn read_offsets(
     view: &Arc<crate::log::PartitionView>,
     offsets: &[Offset],
@@ -600,7 +611,7 @@ fn read_offsets(
         }
         for (offset, reference) in chunk.refs() {
             while wanted.next_if(|w| *w < offset).is_some() {}
-            if wanted.next_if_eq(&offset).is_some() {
+            if wanted.next_if_eq(&offset).is_some() && !hides(&reference) {
                 found.push((offset, reference));
             }
         }

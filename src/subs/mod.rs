@@ -25,9 +25,6 @@ pub struct Sub {
     pub live: bool,
 }
 
-/// For a key and for what is found, kept between records.
-type Scratch = (Vec<u8>, Vec<(u32, SubscriptionId)>);
-
 /// The subscriptions to one topic that want some of its records.
 #[derive(Debug)]
 pub struct Choosers {
@@ -36,6 +33,14 @@ pub struct Choosers {
     /// The live ones.
     index: Index<(u32, SubscriptionId)>,
     scratch: RefCell<Scratch>,
+}
+
+/// Kept from one record to the next.
+#[derive(Debug, Default)]
+struct Scratch {
+    key: Vec<u8>,
+    found: Vec<(u32, SubscriptionId)>,
+    chosen: Vec<(u32, SubscriptionId)>,
 }
 
 /// The subscriptions to one topic.
@@ -80,11 +85,19 @@ impl Choosers {
         memo: &mut Memo,
         mut take: impl FnMut(u32, SubscriptionId),
     ) {
-        let (key, found) = &mut *self.scratch.borrow_mut();
+        let Scratch { key, found, chosen } = &mut *self.scratch.borrow_mut();
+        chosen.clear();
+        let mut looks = 0;
         self.lens.look(topic, record, self.index.names(), memo, &mut |values| {
             self.index.select(values, |v| v.as_double().unwrap_or(f64::NAN), key, found);
-            found.iter().for_each(|(slot, id)| take(*slot, *id));
+            chosen.extend_from_slice(found);
+            looks += 1;
         });
+        if looks > 1 {
+            chosen.sort_unstable();
+            chosen.dedup();
+        }
+        chosen.iter().for_each(|(slot, id)| take(*slot, *id));
     }
 }
 

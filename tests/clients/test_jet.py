@@ -5,7 +5,7 @@ import random
 import threading
 import time
 
-from harness import Jet, Like, Server, eq, eventually, rows, shared, test
+from harness import Jet, Like, Server, eq, eventually, fresh, rows, shared, test
 from websockets.exceptions import WebSocketException
 
 GONE = (WebSocketException, OSError, EOFError)
@@ -283,3 +283,14 @@ roles = ["read"]
                 (("eye", "e"), "create lookup k = 1", 403)):
             answer = server.http("POST jsonjet /api/execute", {"query": text}, auth=user)
             eq((text, answer.status), (text, status))
+
+
+@rows([
+    ("and is a function too", "and(1, 2, 0)", False),
+    ("or is one", "OR(0, 0, 3)", True),
+    ("they stay operators", "and(v, 1) and or(0, v) or (false)", True),
+])
+def functions_named_like_operators(expression, want):
+    server, stream = shared(), fresh()
+    good(server, f"create stream {stream}", f"insert into {stream} {{ v: 1 }}")
+    eq(query(server, f"{stream} | select {{ r: {expression} }}")["rows"], [{"r": want}])

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from harness import (ANY, BINARY, FRONT_ENDS, PATIENCE, Backend, Jet, Like, Raw, Server, Skip, User, eq, eventually,
-                     free_ports, rows, shared, test, weir)
+                     free_ports, fresh, rows, shared, test, weir)
 from websockets.exceptions import WebSocketException
 
 
@@ -339,6 +339,19 @@ def publish_and_subscribe():
         server.stop()
         got = server.weir("topics")
         assert got.returncode != 0 and str(server.ports["jsonjet"]) in got.stderr, got
+
+
+@test
+def statements_say_what_they_did():
+    server = shared()
+    stream = fresh()
+    for statement, said, out in (
+        (f"create stream {stream}", f"Stream '{stream}' created\n", ""),
+        (f"{stream}", "", ""),
+        (f"delete stream {stream}", "", f'{{"streamName":"{stream}"}}\n'),
+    ):
+        got = server.weir("query", statement)
+        eq((got.returncode, got.stderr, got.stdout), (0, said, out))
 
 
 @test

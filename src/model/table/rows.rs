@@ -296,6 +296,12 @@ impl<'a> From<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// Whether a record hides rows and writes none, as far as its first bytes tell.
+    #[must_use]
+    pub fn hides(bytes: &[u8]) -> bool {
+        bytes.get(1).is_some_and(|deed| *deed != 0)
+    }
+
     /// Reads a record; `None` if it is not one.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {

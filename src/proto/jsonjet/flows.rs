@@ -50,6 +50,9 @@ impl JsonJet {
             if map::shown(&target) == map::LOG_STREAM {
                 return Err(Failure::new("COMMAND_FAILED", codes::LOG_READ_ONLY));
             }
+            if target.typed {
+                return Err(codes::statement_refused(Refusal::TypedTable, map::shown(&target)));
+            }
             targets.push(target);
         }
         let dir = intake.config().files_dir.as_deref();

@@ -8,6 +8,7 @@ use crate::config::Role;
 use crate::config::access::Credential;
 use crate::fanout::Outbox;
 use crate::model::event::Reply;
+use crate::model::refusal::Refusal;
 use crate::proto::contract::{Bound, Gauge, HttpReply};
 use crate::proto::{Intake, PeerInfo, Request};
 use crate::wire::http::query_value;
@@ -156,7 +157,8 @@ fn insert(session: &mut JsonJet, fields: &Fields<'_>, intake: &mut dyn Intake) {
     }
     let count = fields.items.len();
     if count == 0 {
-        return inserted(map::shown(&topic), 0, false, &Reply::Done, intake);
+        let refused = topic.typed.then_some(Reply::Refused(Refusal::TypedTable));
+        return inserted(map::shown(&topic), 0, false, &refused.unwrap_or(Reply::Done), intake);
     }
     let single = !fields.batch;
     session.pending.push_back(Pending::HttpInsert { topic: Arc::clone(&topic), count, single });

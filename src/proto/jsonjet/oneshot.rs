@@ -3,6 +3,7 @@
 
 use crate::model::topic::Topic;
 use crate::model::value::{Style, Value, of_record, write_value};
+use crate::query::kept::open_kept;
 use crate::query::pipeline::{MEMORY_LIMIT, Operator, Pipeline, Stage};
 use crate::query::program::{Fault, World};
 use crate::query::pull::{Bench, Job, Output, Stopped};
@@ -99,7 +100,7 @@ impl OneShot {
         let mut runner = Runner::new(Arc::clone(&self.pipeline));
         let mut rows = Rows { json: b"{\"rows\":[".to_vec(), ..Rows::default() };
         let mut scanned: u64 = 0;
-        let mut records = bench.open(&self.topic)?;
+        let mut records = open_kept(bench, &self.topic)?;
         // A pipeline that may end early is asked after each record. A record of a typed table is
         // many.
         let takes = |stage: &Stage| matches!(stage.operator, Operator::Take(_));

@@ -143,13 +143,9 @@ impl MeshUser {
             Refusal::UnknownTopic => {
                 // Deleted between the look-up and the append: the next message makes it anew.
                 self.topic = None;
-                intake.count(Count::MeshMessageRefused);
-                return out.close(1013, "topic was deleted");
+                out.close(1013, "topic was deleted");
             }
-            Refusal::TypedTable => {
-                intake.count(Count::MeshMessageRefused);
-                out.close(1008, "topic is a typed table");
-            }
+            Refusal::TypedTable => out.close(1008, "topic is a typed table"),
             Refusal::Protected => out.close(1008, "topic is read-only"),
             Refusal::QueueFull => out.close(1013, "queue is full"),
             Refusal::TooManyTopics => out.close(1013, "too many topics"),

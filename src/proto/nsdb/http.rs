@@ -293,6 +293,9 @@ fn query(session: &mut Nsdb, body: &[u8], get: bool, intake: &mut dyn Intake) {
             let Some(name) = map::topic_name(&ask.database, &ask.namespace, &metric) else {
                 return text(intake, 404, &codes::unknown_metric(&metric));
             };
+            if intake.topic(&name).is_some_and(|topic| topic.typed) {
+                return text(intake, 400, &codes::typed_table(&name));
+            }
             let (job, slot) = Work::new(Task::Find { name, condition });
             wait(session, Waiting::Find(slot, metric));
             intake.run_query(job);

@@ -15,6 +15,7 @@ use crate::model::topic::{Topic, TopicId};
 use crate::query::dialect::nsdb::check::{check, check_condition};
 use crate::query::dialect::nsdb::run::{Run, Trouble};
 use crate::query::dialect::nsdb::{Condition, Kind, Schema, Select, print};
+use crate::query::kept::open_kept;
 use crate::query::program::Fault;
 use crate::query::pull::{Bench, Job, Output, Stopped};
 use std::ops::ControlFlow;
@@ -236,7 +237,7 @@ fn read_on(bench: &mut dyn Bench, topic: &Arc<Topic>) -> Answer<(Arc<Metric>, Ar
         // Gaps are passed over, or nothing behind one would ever count as looked at.
         metric.pass(to, offset);
         to = offset + 1;
-        metric.read(&mut schema, offset, record);
+        metric.read(&mut schema, offset, record, &mut |_| {});
         ControlFlow::Continue(())
     })? {
         bench.check()?;
@@ -259,15 +260,15 @@ fn evaluate(
     let own = Arc::clone(&schema);
     let mut run = Run::new(&query.select, &own, unique, bytes_max);
     let condition = &query.select.condition;
-    let mut records = bench.open(topic)?;
+    let mut records = open_kept(bench, topic)?;
     let head = records.head();
     let mut wanted = Ok(true);
     while records.next_chunk(&mut |offset, record| {
-        if let Some(bit) = metric.read(&mut schema, offset, record)
-            && condition.holds(&bit, now_ms)
-        {
-            wanted = run.push(&bit);
-        }
+        metric.read(&mut schema, offset, record, &mut |bit| {
+            if wanted == Ok(true) && condition.holds(bit, now_ms) {
+                wanted = run.push(bit);
+            }
+        });
         if wanted == Ok(true) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })? && wanted == Ok(true)
     {
@@ -356,9 +357,11 @@ fn find_matching(
     let mut ranges: Vec<(Offset, Offset)> = Vec::new();
     let mut records = bench.open(topic)?;
     while records.next_chunk(&mut |offset, record| {
-        if let Some(bit) = metric.read(&mut schema, offset, record)
-            && condition.holds(&bit, now_ms)
-        {
+        let mut holds = false;
+        metric.read(&mut schema, offset, record, &mut |bit| {
+            holds |= condition.holds(bit, now_ms);
+        });
+        if holds {
             match ranges.last_mut() {
                 Some((_, end)) if *end == offset => *end += 1,
                 _ => ranges.push((offset, offset + 1)),

@@ -63,30 +63,38 @@ impl Metric {
         Arc::clone(&self.lock().schema)
     }
 
-    /// Reads a record as a bit of this metric; `schema` is the reader's copy.
-    pub fn read<'a>(
+    /// Shows a record as a bit of this metric, typed rows one by one; `schema` is the reader's
+    /// copy.
+    pub fn read(
         &self,
         schema: &mut Arc<Schema>,
         offset: Offset,
-        record: &Record<'a>,
-    ) -> Option<Bit<'a>> {
-        let bit = Bit::of_record(record).and_then(|mut bit| match schema.fit(&mut bit) {
-            Ok(true) => Some(bit),
-            Ok(false) => {
-                let mut state = self.lock();
-                let admitted = Arc::make_mut(&mut state.schema).admit(&mut bit);
-                *schema = Arc::clone(&state.schema);
-                admitted.ok().map(|()| bit)
-            }
-            Err(_) => None,
+        record: &Record<'_>,
+        see: &mut dyn FnMut(&Bit<'_>),
+    ) {
+        let mut skipped = 0;
+        record.each(&mut |record| match self.judge(schema, record) {
+            Some(bit) => see(&bit),
+            None => skipped += 1,
         });
         if offset >= self.folded.load(Ordering::Acquire) {
             let mut state = self.lock();
             if offset == state.folded {
-                self.advance(&mut state, offset + 1, u64::from(bit.is_none()));
+                self.advance(&mut state, offset + 1, skipped);
             }
         }
-        bit
+    }
+
+    /// The bit that a record is, if it is one and fits.
+    fn judge<'a>(&self, schema: &mut Arc<Schema>, record: &Record<'a>) -> Option<Bit<'a>> {
+        let mut bit = Bit::of_record(record)?;
+        if schema.fit(&mut bit).ok()? {
+            return Some(bit);
+        }
+        let mut state = self.lock();
+        let admitted = Arc::make_mut(&mut state.schema).admit(&mut bit);
+        *schema = Arc::clone(&state.schema);
+        admitted.ok().map(|()| bit)
     }
 
     fn advance(&self, state: &mut State, folded: Offset, skipped: u64) {

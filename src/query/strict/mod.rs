@@ -13,6 +13,7 @@ pub mod value;
 pub mod json;
 pub mod decimal;
 pub mod time;
+pub mod typed;
 pub mod compare;
 pub mod operators;
 pub mod cast;

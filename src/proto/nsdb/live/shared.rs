@@ -31,10 +31,14 @@ pub(super) struct Read {
 }
 
 impl Read {
-    fn of(metric: &Metric, offset: Offset, record: &Record<'_>) -> Option<Self> {
-        let bit = metric.read(&mut metric.schema(), offset, record)?.own();
+    /// All of one record.
+    fn of(metric: &Metric, offset: Offset, record: &Record<'_>) -> Rc<[Rc<Self>]> {
         let at = record.time.div_euclid(1_000_000);
-        Some(Self { offset, at, bit, json: OnceCell::new() })
+        let mut bits = Vec::new();
+        metric.read(&mut metric.schema(), offset, record, &mut |bit| {
+            bits.push(Rc::new(Self { offset, at, bit: bit.own(), json: OnceCell::new() }));
+        });
+        bits.into()
     }
 
     /// As it is pushed.
@@ -49,9 +53,9 @@ impl Read {
     }
 }
 
-/// The bits of a turn; none where a record is no bit.
+/// The bits of a turn by record; none where a record is no bit.
 #[derive(Default)]
-struct Bits(AHashMap<(TopicId, Offset), Option<Rc<Read>>>);
+struct Bits(AHashMap<(TopicId, Offset), Rc<[Rc<Read>]>>);
 
 impl Bits {
     fn read(
@@ -59,8 +63,8 @@ impl Bits {
         metric: &Metric,
         topic: TopicId,
         (offset, record): (Offset, &Record<'_>),
-    ) -> Option<Rc<Read>> {
-        let read = || Read::of(metric, offset, record).map(Rc::new);
+    ) -> Rc<[Rc<Read>]> {
+        let read = || Read::of(metric, offset, record);
         self.0.entry((topic, offset)).or_insert_with(read).clone()
     }
 }
@@ -74,8 +78,9 @@ impl Lens for Metric {
         memo: &mut Memo,
         see: &mut dyn FnMut(&[Value<'_>]),
     ) {
-        let Some(read) = memo.of::<Bits>().read(self, topic, record) else { return };
-        see(&names.iter().map(|name| read.bit.value_of(name)).collect::<Vec<_>>());
+        for read in &*memo.of::<Bits>().read(self, topic, record) {
+            see(&names.iter().map(|name| read.bit.value_of(name)).collect::<Vec<_>>());
+        }
     }
 }
 
@@ -90,9 +95,10 @@ pub(super) fn matching(
     let mut own = Bits::default();
     // What a query reads of the past is nothing for the others.
     let bits = if records.live { memo.of::<Bits>() } else { &mut own };
-    let one = |(offset, record): &(Offset, Record<'_>)| {
-        let read = bits.read(metric, records.topic.id, (*offset, record))?;
-        condition.holds(&read.bit, read.at).then_some(read)
-    };
-    records.list.iter().filter_map(one).collect()
+    let mut hits = Vec::new();
+    for (offset, record) in records.list {
+        let all = bits.read(metric, records.topic.id, (*offset, record));
+        hits.extend(all.iter().filter(|read| condition.holds(&read.bit, read.at)).cloned());
+    }
+    hits
 }

@@ -380,7 +380,13 @@ impl<'t> Reader<'t> {
             "false" => self.program.constant(Value::Bool(false)),
             "null" => self.program.constant(Value::Null),
             reserved if RESERVED.contains(&reserved) => {
-                return Err(self.lexer.unexpected("an expression"));
+                let at = self.lexer.clone();
+                self.lexer.advance()?;
+                // `and(a, b)` is a function where no operator can stand.
+                if function(reserved).is_some() && self.lexer.takes("(")? {
+                    return self.call(&lower, word, &at);
+                }
+                return Err(at.unexpected("an expression"));
             }
             _ => {
                 let at = self.lexer.clone();

@@ -5,6 +5,7 @@ use crate::model::record::Record;
 use crate::model::topic::Topic;
 use crate::query::pull::Bench;
 use crate::query::strict::files::{FileError, FileSource, look};
+use crate::query::strict::typed::row_type;
 use crate::query::strict::types::{Name, Shape, Type};
 use crate::query::strict::value::Halt;
 use std::ops::ControlFlow;
@@ -78,6 +79,11 @@ impl World for Appliance<'_> {
             return None;
         }
         let topic = self.bench.topic(name)?;
+        if topic.typed
+            && let Some(row) = self.bench.tables().table(name).and_then(|table| row_type(table))
+        {
+            return Some(Found { topic, elements: Elements::Typed(row) });
+        }
         let names = match self.bench.observed_fields(&topic) {
             Ok(names) => names,
             Err(fault) => {

@@ -2,12 +2,14 @@
 
 use super::keys::Seen;
 use super::{Machine, Value};
+use crate::model::table;
 use crate::model::topic::Topic;
 use crate::query::strict::cast::{cast, each_item};
 use crate::query::strict::files;
-use crate::query::strict::json::{of_checked, of_record, scalar_text};
+use crate::query::strict::json::{of_record, scalar_text};
 use crate::query::strict::operators::{mismatch, truth};
 use crate::query::strict::plan::{FileSource, Node};
+use crate::query::strict::typed::{field_names, value_of};
 use crate::query::strict::types::{Kind, Name};
 use crate::query::strict::value::{Halt, ListBuilder};
 use crate::query::tables::store::StandingRows;
@@ -213,12 +215,19 @@ impl<'m> Machine<'m> {
     fn standing(&mut self, topic: &Arc<Topic>, sink: Sink<'_, 'm>) -> Result<Each, Halt> {
         let rows = StandingRows::of(self.bench, topic).map_err(|fault| Halt::Failed(fault.0))?;
         let Some(mut rows) = rows else { return Ok(Each::Ended) };
-        let (mut text, mut number) = (Vec::new(), 0);
-        while let Some(time) = rows.next_into(&mut text) {
+        let table = Arc::clone(rows.table());
+        let names = field_names(&table);
+        let columns = table.columns.iter().chain(&table.tags).map(|column| column.kind);
+        // The name of a subtable, where there is one.
+        let kinds: Vec<_> = columns.chain([table::Kind::Varchar(0)]).collect();
+        let (mut cells, mut number) = (Vec::new(), 0);
+        while let Some(time) = rows.next_into(&mut cells) {
             self.record = (number, time);
             number += 1;
             self.tick()?;
-            if !sink(self, of_checked(&text))? {
+            let pairs = kinds.iter().zip(&cells);
+            let values = pairs.map(|(kind, cell)| value_of(*kind, cell)).collect();
+            if !sink(self, Value::record(names.clone(), values))? {
                 return Ok(Each::Enough);
             }
         }

@@ -1,10 +1,10 @@
-//! A typed table as it stands, row by row as JSON objects, for dialects that see records.
+//! A typed table as it stands, row by row, for dialects that see records.
 //!
 //! Method: the sheets of the subtables are merged by time with a heap. Cost: one comparison of the
-//! heap's depth and the JSON text for each row; nothing is held but the sheets.
+//! heap's depth for each row, and a copy of its cells; nothing is held but the sheets.
 
 use super::{Sheet, Sheets, stand};
-use crate::model::table::rows::{Cell, write_member, write_table_name};
+use crate::model::table::rows::Cell;
 use crate::model::table::{Column, Table};
 use crate::model::topic::Topic;
 use crate::query::program::Fault;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 struct Part {
     sheet: Arc<Sheet>,
     /// Tags and name, which each row ends with.
-    tail: Vec<u8>,
+    tail: Vec<Cell>,
 }
 
 /// Rows in order of time, then of the creation of subtables.
@@ -43,11 +43,8 @@ impl StandingRows {
         if table.is_super {
             for sub in tables.subtables_of(&table.name) {
                 let Some(sheet) = sheets.get(&sub.name).cloned() else { continue };
-                let mut tail = Vec::new();
-                for tag in &table.tags {
-                    write_member(tag, &sub.tag(tag.id), &mut tail);
-                }
-                write_table_name(&sub.name, &mut tail);
+                let mut tail: Vec<Cell> = table.tags.iter().map(|tag| sub.tag(tag.id)).collect();
+                tail.push(Cell::Text(Arc::clone(&sub.name)));
                 parts.push(Part { sheet, tail });
             }
         } else {
@@ -59,8 +56,15 @@ impl StandingRows {
         Ok(Some(Self { table, parts, next }))
     }
 
-    /// Writes the next row; gives its time in milliseconds since 1970.
-    pub fn next_into(&mut self, out: &mut Vec<u8>) -> Option<i64> {
+    /// The table.
+    #[must_use]
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// The next row: cells of columns, then of tags, then the name of the subtable of a supertable.
+    /// Gives its time in milliseconds since 1970.
+    pub fn next_into(&mut self, out: &mut Vec<Cell>) -> Option<i64> {
         let Reverse((time, index, row)) = self.next.pop()?;
         let part = self.parts.get(index)?;
         if let Some(later) = part.sheet.times.get(row + 1) {
@@ -71,14 +75,8 @@ impl StandingRows {
             0 => Cell::Int(time),
             _ => part.sheet.column(column.id).map(|values| values.get(row)).unwrap_or_default(),
         };
-        for (at, column) in self.table.columns.iter().enumerate() {
-            write_member(column, &cell(at, column), out);
-        }
+        out.extend(self.table.columns.iter().enumerate().map(|(at, column)| cell(at, column)));
         out.extend_from_slice(&part.tail);
-        out.push(b'}');
-        if let Some(comma) = out.first_mut() {
-            *comma = b'{';
-        }
         Some(time.saturating_mul(self.table.precision.unit_ns()).div_euclid(1_000_000))
     }
 }
