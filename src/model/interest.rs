@@ -14,6 +14,8 @@ pub struct Wanted {
     pub equal: Option<(Box<str>, Vec<Value<'static>>)>,
     /// A field, and the numbers it must lie between, both included.
     pub range: Option<(Box<str>, f64, f64)>,
+    /// They are all that the record must meet: what meets them needs no further look.
+    pub exact: bool,
 }
 
 /// How a front-end sees the fields of records.

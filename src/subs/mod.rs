@@ -227,6 +227,7 @@ mod tests {
         let wanted = Wanted {
             equal: equal.map(|n| ("id".into(), vec![Value::Int(n)])),
             range: range.map(|(low, high)| ("x".into(), low, high)),
+            exact: false,
         };
         Some(Interest { wanted, lens: Arc::new(Members) })
     }

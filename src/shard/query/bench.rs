@@ -113,14 +113,24 @@ impl Worker {
         }
     }
 
+    /// What the owner of a topic holds of it. The directory may list a topic before its owner has
+    /// heard of it: then the owner is asked again.
     fn snapshot(&self, topic: TopicId) -> Result<Snapshot, Fault> {
-        let (to, answer) = sync_channel(1);
         let owner = self.process.owner_of(topic);
-        self.mail(owner, Mail::Snapshot { topic, to });
-        match answer.recv_timeout(ANSWER) {
-            Ok(Some(snapshot)) => Ok(snapshot),
-            Ok(None) => Err(Fault::new("the topic is gone")),
-            Err(_) => Err(Fault::new("the appliance is too busy")),
+        let begun = clock::monotonic_ns();
+        loop {
+            let (to, answer) = sync_channel(1);
+            self.mail(owner, Mail::Snapshot { topic, to });
+            match answer.recv_timeout(ANSWER) {
+                Ok(Some(snapshot)) => return Ok(snapshot),
+                Ok(None) if !self.process.directory().lists(topic) => {
+                    return Err(Fault::new("the topic is gone"));
+                }
+                Ok(None) if clock::monotonic_ns() - begun < ANSWER.as_nanos() as u64 => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                _ => return Err(Fault::new("the appliance is too busy")),
+            }
         }
     }
 }

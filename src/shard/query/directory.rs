@@ -33,6 +33,12 @@ impl Directory {
         self.topics.get(name).cloned()
     }
 
+    /// Whether the topic of that number exists.
+    #[must_use]
+    pub fn lists(&self, topic: TopicId) -> bool {
+        self.names.contains_key(&topic)
+    }
+
     /// Whether a topic lies in the database.
     #[must_use]
     pub fn has_database(&self, database: &str) -> bool {

@@ -52,6 +52,8 @@ pub(super) struct Live {
     subscribing: bool,
     pacing: Pacing,
     feed: Feed,
+    /// What the index chooses of the topic satisfies the query.
+    exact: bool,
     /// The log was seen up to here.
     seen: Offset,
     due: Option<u64>,
@@ -87,6 +89,7 @@ impl Live {
             subscribing: false,
             pacing: Pacing::default(),
             feed: Feed::Plain,
+            exact: false,
             seen: 0,
             due: None,
         }
@@ -244,8 +247,10 @@ impl Nsdb {
         self.pending.push_back(Pending::Subscribe(number));
         let topics = vec![(live.topic.id, Begin::From(from))];
         let lens = live.metric.clone().map(|metric| metric as Arc<dyn Lens>);
-        let interest =
-            lens.map(|lens| Interest { wanted: live.query.select.condition.wanted(), lens });
+        let wanted = live.query.select.condition.wanted();
+        // A record of a typed table is many bits, of which the index has chosen one.
+        live.exact = wanted.exact && !live.topic.typed;
+        let interest = lens.map(|lens| Interest { wanted, lens });
         intake.command(Command::Subscribe { topics, interest });
     }
 
@@ -320,9 +325,9 @@ impl Nsdb {
             return;
         };
         let Some(live) = self.queries.get_mut(&number) else { return };
-        let Some(metric) = live.metric.clone() else { return };
-        let query = Arc::clone(&live.query);
-        let hits = matching(&query, &metric, records, &mut out.palette.memo);
+        let Some(metric) = &live.metric else { return };
+        let memo = &mut out.palette.memo;
+        let hits = matching(&live.query, live.exact, metric, records, memo);
         let skipped = metric.take_skipped();
         if skipped > 0 {
             intake.count(Count::NsdbSkipped(skipped));

@@ -84,21 +84,22 @@ impl Lens for Metric {
     }
 }
 
-/// The bits that satisfy the query.
+/// The bits that satisfy the query. `exact`: what the index has chosen does.
 pub(super) fn matching(
     query: &Query,
+    exact: bool,
     metric: &Metric,
     records: &Records<'_>,
     memo: &mut Memo,
 ) -> Vec<Rc<Read>> {
-    let condition = &query.select.condition;
     let mut own = Bits::default();
-    // What a query reads of the past is nothing for the others.
-    let bits = if records.live { memo.of::<Bits>() } else { &mut own };
+    // What a query reads of the past is nothing for the others, and was not chosen.
+    let (bits, chosen) = if records.live { (memo.of::<Bits>(), exact) } else { (&mut own, false) };
     let mut hits = Vec::new();
     for (offset, record) in records.list {
         let all = bits.read(metric, records.topic.id, (*offset, record));
-        hits.extend(all.iter().filter(|read| condition.holds(&read.bit, read.at)).cloned());
+        let holds = |read: &&Rc<Read>| chosen || query.select.condition.holds(&read.bit, read.at);
+        hits.extend(all.iter().filter(holds).cloned());
     }
     hits
 }

@@ -223,13 +223,13 @@ impl Condition {
     /// the whole joins by AND.
     #[must_use]
     pub fn wanted(&self) -> Wanted {
-        let mut wanted = Wanted::default();
+        let mut wanted = Wanted { exact: true, ..Wanted::default() };
         let mut open: Vec<u32> = self.root().into_iter().collect();
         while let Some(at) = open.pop() {
             match self.node(at) {
                 Some(Node::And(left, right)) => open.extend([*right, *left]),
                 Some(Node::Test(field, test)) => test.narrow(field, &mut wanted),
-                _ => {}
+                _ => wanted.exact = false,
             }
         }
         wanted
@@ -269,31 +269,42 @@ impl Condition {
 }
 
 impl Test {
+    /// Adds what the test needs. It stays exact with the equality of a text that is no number, and
+    /// with whole bounds that belong to the range and that doubles tell apart.
     fn narrow(&self, field: &str, wanted: &mut Wanted) {
         const OPEN: f64 = f64::INFINITY;
+        const WHOLE: i64 = 1 << 52;
         let bound = |constant: &Constant| match constant {
             // What is no number orders nothing.
             Constant::Fixed { float, .. } => Some(float.unwrap_or(f64::NAN)),
             Constant::Now(_) => None,
         };
-        let range = match self {
+        let is_whole = |constant: &Constant| matches!(constant, Constant::Fixed { int: Some(n), .. } if (-WHOLE..WHOLE).contains(n));
+        let (range, exact) = match self {
             Test::Compare(Operator::Equal, Constant::Fixed { text, int, float, .. }) => {
+                wanted.exact &= wanted.equal.is_none() && int.is_none() && float.is_none();
                 let mut values = vec![Value::String(Text::Shared((&**text).into()))];
                 values.extend(int.map(Value::Int));
                 values.extend(float.map(Value::Double));
                 wanted.equal.get_or_insert_with(|| (field.into(), values));
-                None
+                return;
             }
-            Test::Compare(Operator::Above | Operator::AtLeast, low) => {
-                bound(low).map(|low| (low, OPEN))
+            Test::Compare(operator @ (Operator::Above | Operator::AtLeast), low) => {
+                let exact = *operator == Operator::AtLeast && is_whole(low);
+                (bound(low).map(|low| (low, OPEN)), exact)
             }
-            Test::Compare(Operator::Below | Operator::AtMost, high) => {
-                bound(high).map(|high| (-OPEN, high))
+            Test::Compare(operator @ (Operator::Below | Operator::AtMost), high) => {
+                let exact = *operator == Operator::AtMost && is_whole(high);
+                (bound(high).map(|high| (-OPEN, high)), exact)
             }
-            Test::Range(low, high) => bound(low).zip(bound(high)),
-            _ => None,
+            Test::Range(low, high) => {
+                (bound(low).zip(bound(high)), is_whole(low) && is_whole(high))
+            }
+            _ => (None, false),
         };
-        if let Some((low, high)) = range.filter(|(low, high)| !low.is_nan() && !high.is_nan()) {
+        let range = range.filter(|(low, high)| !low.is_nan() && !high.is_nan());
+        wanted.exact &= exact && range.is_some() && wanted.range.is_none();
+        if let Some((low, high)) = range {
             wanted.range.get_or_insert_with(|| (field.into(), low, high));
         }
     }

@@ -197,7 +197,8 @@ fn the_index_leaves_out_only_what_does_not_match() {
     for (number, condition) in conditions.iter().enumerate() {
         index.insert(number, &condition.wanted());
     }
-    let (mut found, mut key, mut held, mut left_out) = (Vec::new(), Vec::new(), 0, 0);
+    let (mut found, mut key) = (Vec::new(), Vec::new());
+    let (mut held, mut left_out, mut exact) = (0, 0, 0);
     for bit in &bits {
         let values: Vec<_> = index.names().iter().map(|name| bit.value_of(name)).collect();
         let number = |value: &Value<'_>| value.as_double().unwrap_or(f64::NAN);
@@ -205,11 +206,15 @@ fn the_index_leaves_out_only_what_does_not_match() {
         for (number, condition) in conditions.iter().enumerate() {
             let holds = condition.holds(bit, 5000);
             assert!(!holds || found.contains(&number), "{} of {bit:?}", texts[number]);
+            let sure = condition.wanted().exact && found.contains(&number);
+            assert!(!sure || holds, "{} of {bit:?}", texts[number]);
+            exact += usize::from(sure);
             held += usize::from(holds);
         }
         left_out += conditions.len() - found.len();
     }
     assert!(held > 500 && left_out > 1000, "{held} held, {left_out} were left out");
+    assert!(exact > 10, "{exact} needed no second look");
     for (number, condition) in conditions.iter().enumerate() {
         index.remove(number, &condition.wanted());
     }
