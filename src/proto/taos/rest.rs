@@ -235,7 +235,7 @@ pub fn body(done: &Done, form: &Form) -> Vec<u8> {
         out.extend_from_slice(if index > 0 { b",[" } else { b"[" });
         write_string(&mut out, &field.name);
         let kind = field.kind;
-        let tail = format!(",\"{}\",{}]", kind.name(), kind.length());
+        let tail = format!(",\"{}\",{}]", kind.full_name(), kind.length());
         out.extend_from_slice(tail.as_bytes());
     }
     out.extend_from_slice(b"],\"data\":[");

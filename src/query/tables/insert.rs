@@ -116,7 +116,8 @@ pub fn subtable(
         tags.push((tag.id, value_of(world, value, tag.kind, &clock)?));
     }
     let created = world.bench.now();
-    Ok(Subtable { name: name.into(), stable: stable.name.clone(), tags, created, order: 0 })
+    let (stable, details) = (stable.name.clone(), Vec::new());
+    Ok(Subtable { name: name.into(), stable, tags, created, order: 0, details })
 }
 
 /// The value of an expression in VALUES or TAGS.

@@ -12,6 +12,7 @@ pub mod expr;
 mod foreign;
 pub mod insert;
 pub mod relation;
+pub mod schema;
 pub mod select;
 mod show;
 pub mod store;

@@ -63,8 +63,17 @@ pub fn decode(block: &[u8]) -> Result<Vec<Input<'_>>, Wrong> {
     }
     let lengths = lengths.as_chunks::<4>().0;
     let mut list = Vec::with_capacity(columns);
-    for (at, ([code, ..], length)) in schema.as_chunks::<5>().0.iter().zip(lengths).enumerate() {
-        let kind = Kind::from_code(*code, 0).ok_or_else(codes::bad_value)?;
+    for (at, ([code, detail @ ..], length)) in
+        schema.as_chunks::<5>().0.iter().zip(lengths).enumerate()
+    {
+        let kind = match (code, detail) {
+            // Scale, precision, 0, width.
+            (17 | 21, [scale, digits, ..]) => {
+                Kind::from_code(*code, u32::from(*digits) << 8 | u32::from(*scale))
+            }
+            _ => Kind::from_code(*code, 0),
+        };
+        let kind = kind.ok_or_else(codes::bad_value)?;
         let column = column(&mut from, kind, rows, u32::from_le_bytes(*length) as usize);
         list.push(column.ok_or_else(|| fault(format!("invalid raw block: column {at}")))?);
     }

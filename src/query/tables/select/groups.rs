@@ -78,7 +78,8 @@ pub(super) fn check(plan: &Plan, columns: &[RelationColumn]) -> Result<(), Wrong
         loose_columns(&item.node, &keys, &mut loose);
     }
     let choosing = plan.aggregates.iter().filter(|a| a.function.chooses()).count();
-    if loose.is_empty() || (choosing == 1 && plan.aggregates.len() == 1) {
+    let row_by_row = plan.aggregates.iter().all(|a| a.function.is_row_by_row());
+    if loose.is_empty() || (choosing == 1 && plan.aggregates.len() == 1) || row_by_row {
         return Ok(());
     }
     let name = loose.first().and_then(|index| columns.get(*index));

@@ -7,10 +7,16 @@
 
 pub mod aggregate;
 mod groups;
+mod histogram;
+mod interp;
+mod join;
+mod series;
+mod tags;
 pub mod window;
 
 use super::convert::{Clock, key, order};
 use super::expr::bind::Binder;
+use super::expr::scalar::cast;
 use super::expr::{Env, Node, Typed, eval, holds};
 use super::relation::{Needed, Relation, RelationColumn, load};
 use super::{Field, Rows, World, codes};
@@ -65,7 +71,7 @@ pub fn run(world: &mut World<'_>, query: &Query) -> Result<Rows, Wrong> {
         if other.fields.len() != rows.fields.len() {
             return Err(codes::unsupported("union"));
         }
-        out.extend(added);
+        out.extend(alike(added, &other.fields, &mut rows.fields, world));
         if !all {
             distinct(&mut out);
         }
@@ -88,6 +94,25 @@ pub fn run(world: &mut World<'_>, query: &Query) -> Result<Rows, Wrong> {
     limit(&mut out, query.limit, sliced && query.order.is_empty());
     rows.rows = out.into_iter().map(|row| row.cells).collect();
     Ok(rows)
+}
+
+/// Rows of a further select of a UNION with the kinds of the first; of a null there, its own.
+fn alike(
+    mut added: Vec<Out>,
+    other: &[Field],
+    fields: &mut [Field],
+    world: &World<'_>,
+) -> Vec<Out> {
+    for (at, (own, other)) in fields.iter_mut().zip(other).enumerate() {
+        match own.kind {
+            Kind::Null => own.kind = other.kind,
+            kind if kind == other.kind => {}
+            kind => added.iter_mut().filter_map(|row| row.cells.get_mut(at)).for_each(|cell| {
+                *cell = cast(std::mem::take(cell), kind, &world.clock());
+            }),
+        }
+    }
+    added
 }
 
 fn limit(out: &mut Vec<Out>, limit: Limit, each: bool) {
@@ -149,23 +174,30 @@ fn output(expr: &Expr, fields: &[Field]) -> Option<usize> {
 fn source(world: &mut World<'_>, select: &Select, order: &[Order]) -> Result<Relation, Wrong> {
     match &select.from {
         None => Ok(Relation { rows: vec![Vec::new()], ..Relation::default() }),
-        Some(Source::Table(name, alias)) => {
-            load(world, name, alias.as_deref(), &needed(select, order))
+        Some(Source::Table(name, alias)) => match select.tags_only {
+            true => tags::load(world, name, alias.as_deref()),
+            false => load(world, name, alias.as_deref(), &needed(select, order)),
+        },
+        Some(Source::Join(join)) => {
+            join::load(world, join, select.filter.as_ref(), &needed(select, order))
         }
-        Some(Source::Query(query, alias)) => {
-            let inner = run(world, query)?;
-            let time = inner.fields.iter().position(|field| field.kind == Kind::Timestamp);
-            let column = |field: &Field| RelationColumn {
-                table: alias.as_deref().map(Into::into),
-                name: field.name.as_str().into(),
-                kind: field.kind,
-                shown: true,
-                tag: false,
-            };
-            let columns = inner.fields.iter().map(column).collect();
-            Ok(Relation { columns, rows: inner.rows, precision: inner.precision, time })
-        }
+        Some(Source::Query(query, alias)) => inner(world, query, alias.as_deref()),
     }
+}
+
+/// The rows of a query in FROM.
+fn inner(world: &mut World<'_>, query: &Query, alias: Option<&str>) -> Result<Relation, Wrong> {
+    let inner = run(world, query)?;
+    let time = inner.fields.iter().position(|field| field.kind == Kind::Timestamp);
+    let column = |field: &Field| RelationColumn {
+        table: alias.map(Into::into),
+        name: field.name.as_str().into(),
+        kind: field.kind,
+        shown: true,
+        tag: false,
+    };
+    let columns = inner.fields.iter().map(column).collect();
+    Ok(Relation { columns, rows: inner.rows, precision: inner.precision, time })
 }
 
 /// Every name that a select uses; `None` where `*` stands for all.
@@ -177,6 +209,9 @@ fn needed(select: &Select, order: &[Order]) -> Needed {
         select.items.iter().chain(&select.partition).for_each(|item| walk(&item.expr));
         select.filter.iter().chain(&select.group).chain(&select.having).for_each(&mut walk);
         order.iter().for_each(|by| walk(&by.expr));
+        if let Some(from) = &select.from {
+            join::conditions(from, &mut walk);
+        }
         match &select.window {
             Some(Window::State(expr)) => walk(expr),
             Some(Window::Event { start, end }) => [start, end].into_iter().for_each(walk),
@@ -217,6 +252,9 @@ fn select(
     select: &Select,
     order: &[Order],
 ) -> Result<(Rows, Vec<Out>), Wrong> {
+    if let Some(grid) = &select.grid {
+        return interp::run(world, select, grid, order);
+    }
     let mut relation = source(world, select, order)?;
     let clock = Clock { precision: relation.precision, ..world.clock() };
     let items = expand(&select.items, &relation.columns)?;
@@ -299,7 +337,7 @@ fn bind(
     let mut bound = Vec::with_capacity(items.len());
     let mut fields = Vec::with_capacity(items.len());
     for item in items {
-        let typed = binder.bind(&item.expr)?;
+        let typed = binder.shown(&item.expr)?;
         fields.push(Field { name: item.name.clone(), kind: typed.kind });
         bound.push(typed);
     }
