@@ -105,7 +105,6 @@ impl Parser<'_> {
         }
         let name = match &expr {
             Expr::Column(_, column) if !column.starts_with("_c") => column.clone(),
-            Expr::Text(text) => text.clone(),
             _ => written.to_owned(),
         };
         let end = (0..=name.len().min(TITLE_BYTES_MAX)).rev().find(|at| name.is_char_boundary(*at));

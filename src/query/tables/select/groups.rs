@@ -33,11 +33,22 @@ pub(super) fn slices(plan: &Plan, relation: &Relation) -> Vec<Vec<usize>> {
     list
 }
 
-/// Columns that stand outside of aggregates.
-fn loose_columns(node: &Node, keys: &[usize], list: &mut Vec<usize>) {
+/// What rows of a group have in common.
+#[derive(Debug, Default)]
+struct Keys {
+    columns: Vec<usize>,
+    /// Expressions, as they are shown for debugging.
+    whole: Vec<String>,
+}
+
+/// Columns that stand outside of aggregates and of what is a key as a whole.
+fn loose_columns(node: &Node, keys: &Keys, list: &mut Vec<usize>) {
+    if !keys.whole.is_empty() && keys.whole.contains(&format!("{node:?}")) {
+        return;
+    }
     let mut walk = |node: &Node| loose_columns(node, keys, list);
     match node {
-        Node::Column(index) if !keys.contains(index) => list.push(*index),
+        Node::Column(index) if !keys.columns.contains(index) => list.push(*index),
         Node::Negate(a) | Node::Not(a) | Node::IsNull(a, _) | Node::Move(a, ..) => walk(a),
         Node::Matches(a, ..) | Node::Cast(a, _) => walk(a),
         Node::Binary(_, a, b) => {
@@ -62,15 +73,21 @@ fn loose_columns(node: &Node, keys: &[usize], list: &mut Vec<usize>) {
 
 /// Columns beside aggregates must be keys, or come from the row that the one function chose.
 pub(super) fn check(plan: &Plan, columns: &[RelationColumn]) -> Result<(), Wrong> {
-    let mut keys: Vec<usize> = Vec::new();
-    for node in &plan.keys {
+    let mut keys = Keys::default();
+    let state = match &plan.cut {
+        Some(Cut::State(state)) => Some(state),
+        _ => None,
+    };
+    for node in plan.keys.iter().chain(state) {
         if let Node::Column(index) = node {
-            keys.push(*index);
+            keys.columns.push(*index);
             // A subtable has one value for each tag.
             if columns.get(*index).is_some_and(|column| &*column.name == "tbname") {
                 let tags = columns.iter().enumerate().filter(|(_, column)| column.tag);
-                keys.extend(tags.map(|(index, _)| index));
+                keys.columns.extend(tags.map(|(index, _)| index));
             }
+        } else {
+            keys.whole.push(format!("{node:?}"));
         }
     }
     let mut loose = Vec::new();
