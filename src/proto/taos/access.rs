@@ -39,8 +39,7 @@ pub fn identify(
         return people::identify(user, password, peer, &intake.tables());
     }
     let header = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-    let found = intake.access().identify(Some(Credential::Header(&header)), peer);
-    found.map_err(|_| failure())
+    ask(Credential::Header(&header), peer, intake)
 }
 
 /// Who shows this token.
@@ -55,17 +54,40 @@ pub fn identify_token(
     if intake.access().is_open() {
         return Err(failure());
     }
-    intake.access().identify(Some(Credential::Token(token)), peer).map_err(|_| failure())
+    ask(Credential::Token(token), peer, intake)
+}
+
+fn ask(
+    credential: Credential<'_>,
+    peer: IpAddr,
+    intake: &dyn Intake,
+) -> Result<Option<Arc<User>>, Wrong> {
+    intake.access().identify(Some(credential), peer).map_err(|_| {
+        // The password is right, so that it is no secret where it would count.
+        match intake.access().is_elsewhere(credential) {
+            true => Wrong::new(0xFFFF, "whitelist prohibits current IP access"),
+            false => failure(),
+        }
+    })
 }
 
 /// What the user may do.
 #[must_use]
-pub fn rights(user: Option<&Arc<User>>) -> Arc<Rights> {
+pub fn rights(user: Option<&Arc<User>>, intake: &dyn Intake) -> Arc<Rights> {
     let may = |role| user.is_none_or(|user| user.may(role));
     let (read, write, admin) = (may(Role::Read), may(Role::Write), may(Role::Admin));
     let user = user.cloned();
-    let may_touch = move |name: &str| user.as_ref().is_none_or(|user| user.may_touch(name));
-    Arc::new(Rights { read, write, admin, may_touch: Box::new(may_touch) })
+    let writer = match &user {
+        Some(user) if intake.access().is_open() => {
+            Some(Arc::new(people::writer(user, &intake.tables())))
+        }
+        other => other.clone(),
+    };
+    let touches = |user: Option<Arc<User>>| {
+        Box::new(move |name: &str| user.as_ref().is_none_or(|user| user.may_touch(name)))
+    };
+    let (may_touch, may_write) = (touches(user), touches(writer));
+    Arc::new(Rights { read, write, admin, may_touch, may_write })
 }
 
 /// The token of a user and a password.

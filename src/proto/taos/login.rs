@@ -2,7 +2,7 @@
 //! itself.
 
 use super::access;
-use super::codec::Ask;
+use super::codec::{Ask, Reply, texts};
 use crate::config::User;
 use crate::model::value::Value;
 use crate::proto::Intake;
@@ -35,6 +35,8 @@ pub struct Client {
     app: String,
     connector: String,
     address: String,
+    /// It wants to know where else it could connect.
+    list_instances: bool,
 }
 
 fn cut(text: &str) -> String {
@@ -49,7 +51,8 @@ impl Client {
     pub(super) fn of(ask: &Ask<'_>, peer: IpAddr) -> Result<Self, Wrong> {
         let (app, connector, ip) = (ask.text("app")?, ask.text("connector")?, ask.text("ip")?);
         let address = if ip.is_empty() { peer.to_canonical().to_string() } else { cut(&ip) };
-        Ok(Self { app: cut(&app), connector: cut(&connector), address })
+        let list_instances = matches!(ask.arg("list_instances"), Value::Bool(true));
+        Ok(Self { app: cut(&app), connector: cut(&connector), address, list_instances })
     }
 }
 
@@ -76,7 +79,7 @@ pub fn who(
         keeps_users: intake.access().is_open(),
         ..About::default()
     };
-    Who { about, rights: access::rights(user), zone, topics_max: taos.max_topics }
+    Who { about, rights: access::rights(user, intake), zone, topics_max: taos.max_topics }
 }
 
 impl Login {
@@ -84,9 +87,21 @@ impl Login {
     #[must_use]
     pub fn who(&self, intake: &dyn Intake) -> Who {
         let mut who = who(self.user.as_ref(), self.database.clone(), self.zone, intake);
-        let Client { app, connector, address } = self.client.clone();
+        let Client { app, connector, address, .. } = self.client.clone();
         who.about = About { app, connector, address, ..who.about };
         who
+    }
+
+    /// The reply to `conn`.
+    #[must_use]
+    pub fn greeting(&self, request: u64, timing: u64, intake: &dyn Intake) -> Vec<u8> {
+        let mut reply = Reply::new("conn", request, None, timing);
+        reply.text("version", &intake.config().taos.version);
+        if self.client.list_instances {
+            let own = intake.config().listen.taos.map(|address| address.to_string());
+            reply.raw("list_instances", &texts(own.as_deref()));
+        }
+        reply.end()
     }
 
     /// `options_connection`: the zone has an effect, the others are shown.

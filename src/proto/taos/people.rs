@@ -2,7 +2,7 @@
 //!
 //! Method: of all of them together a table as that of the configuration is made, once for each
 //! change of them, and it remembers what it checked. Roles and topics come from what is granted:
-//! reading and writing where READ, WRITE or ALL was, everything where ALL was on `*.*`.
+//! reading where anything was, writing where WRITE or ALL was, definitions where ALL was on `*.*`.
 
 use super::access::failure;
 use crate::config::access::{Credential, Secret};
@@ -45,6 +45,18 @@ pub(super) fn identify(
     let found = access_of(people).identify(Some(Credential::Header(&header)), peer);
     let found = found.map_err(|_| failure())?;
     Ok(found.filter(|user| user.name != ROOT))
+}
+
+/// The user with the topics that it may write.
+pub(super) fn writer(user: &User, tables: &Tables) -> User {
+    let mut person = Person::find(tables, &user.name);
+    if let Some(person) = &mut person {
+        person.grants.retain(|(own, _)| own == "all" || own == "write");
+    }
+    match &person {
+        Some(person) => user_of(person),
+        None => User { topics: Vec::new(), ..user.clone() },
+    }
 }
 
 fn access_of(people: Vec<Person>) -> Arc<Access> {

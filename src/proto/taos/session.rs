@@ -176,8 +176,8 @@ impl Taos {
         let begun = intake.now();
         let login = Login { user, database: None, zone, client: Client::of(ask, peer)? };
         if database.is_empty() {
+            out.text(&login.greeting(request, 0, intake));
             self.login = Some(login);
-            out.text(&connected(request, 0, intake));
             return Ok(());
         }
         let who = who(login.user.as_ref(), None, zone, intake);
@@ -302,8 +302,8 @@ impl Taos {
             Pending::Conn { request, begun, mut login } => match outcome {
                 Ok(Answer::Use(database)) => {
                     login.database = Some(database);
+                    out.text(&login.greeting(request, spent(begun, intake), intake));
                     self.login = Some(*login);
-                    out.text(&connected(request, spent(begun, intake), intake));
                 }
                 Ok(_) => {}
                 Err(wrong) => out.text(&Reply::new("conn", request, Some(&wrong), 0).end()),
@@ -383,12 +383,6 @@ fn digits(field: &crate::query::tables::Field) -> (u64, u64) {
 /// Members that are lists in the reply to a query.
 const LISTS: [&str; 5] =
     ["fields_names", "fields_types", "fields_lengths", "fields_precisions", "fields_scales"];
-
-fn connected(request: u64, timing: u64, intake: &dyn Intake) -> Vec<u8> {
-    let mut reply = Reply::new("conn", request, None, timing);
-    reply.text("version", &intake.config().taos.version);
-    reply.end()
-}
 
 impl Session for Taos {
     fn on_open(&mut self, _peer: &PeerInfo, intake: &mut dyn Intake, _out: &mut Outbox<'_>) {

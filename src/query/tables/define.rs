@@ -19,6 +19,22 @@ use std::sync::Arc;
 const COLUMNS_MAX: usize = 4096;
 const TAGS_MAX: usize = 128;
 
+/// Bytes of a row.
+const ROW_BYTES_MAX: u64 = 64 << 10;
+
+/// Bytes that a value of a column has at most, as far as they count.
+fn row_bytes(kind: Kind) -> u64 {
+    match kind {
+        // Stands on its own.
+        Kind::Blob => 0,
+        Kind::Nchar(length) => 4 * u64::from(length) + 2,
+        Kind::Varchar(length) | Kind::Varbinary(length) | Kind::Geometry(length) => {
+            u64::from(length) + 2
+        }
+        other => u64::from(other.length()),
+    }
+}
+
 pub(super) type Outcome = Result<(), Wrong>;
 
 /// Carries out a definition.
@@ -213,6 +229,10 @@ fn create_table(
     let tag_list = tags.unwrap_or_default();
     if defs.iter().any(json) || (tag_list.iter().any(json) && tag_list.len() > 1) {
         return Err(codes::json_tag());
+    }
+    let bytes: u64 = defs.iter().map(|def| row_bytes(def.kind)).sum();
+    if bytes > ROW_BYTES_MAX {
+        return Err(codes::unsupported("("));
     }
     let reserved = all.iter().any(|def| def.name.eq_ignore_ascii_case("tbname"));
     if all.len() > COLUMNS_MAX || tag_list.len() > TAGS_MAX || reserved {

@@ -11,9 +11,7 @@ use crate::model::flow::{Flow, FlowId, FlowRef, FlowShared, FlowSpec};
 use crate::model::name::TopicName;
 use crate::model::record::{Offset, TimeNs};
 use crate::model::refusal::Refusal;
-use crate::model::table::entry::{
-    DATABASE_FAMILY, Entry, POSITION_FAMILY, Require, USER_FAMILY,
-};
+use crate::model::table::entry::{DATABASE_FAMILY, Entry, POSITION_FAMILY, Require, USER_FAMILY};
 use crate::model::topic::{LOG_TOPIC, Storage, Topic, TopicId};
 use crate::model::value::{Bytes, Value, encode_bytes, read_json};
 use crate::shard::core::Core;

@@ -328,6 +328,6 @@ pub enum Statement {
     },
     Show(Show),
     Describe(Name),
-    /// Does nothing here.
-    Nothing,
+    /// A database; does nothing here.
+    Flush(String),
 }

@@ -306,8 +306,7 @@ impl<'a> Parser<'a> {
             "flush" => {
                 self.next();
                 self.need_word("database")?;
-                self.name()?;
-                Ok(Statement::Nothing)
+                Ok(Statement::Flush(self.name()?))
             }
             _ => self.wrong(),
         }

@@ -51,7 +51,9 @@ impl Person {
             .collect()
     }
 
-    fn find(tables: &Tables, name: &str) -> Option<Self> {
+    /// The user of this name.
+    #[must_use]
+    pub fn find(tables: &Tables, name: &str) -> Option<Self> {
         Self::decode(name, tables.other(entry::USER_FAMILY, name.as_bytes())?)
     }
 

@@ -250,7 +250,8 @@ impl Aggregate {
             return Err(codes::argument_kind());
         }
         let first = arguments.first().map_or(Kind::Null, |typed| typed.kind);
-        if function.needs_numbers() && !first.is_numeric() {
+        let no_time = function == Function::Elapsed && first != Kind::Timestamp;
+        if no_time || (function.needs_numbers() && !first.is_numeric()) {
             return Err(codes::argument_kind());
         }
         let env = Env::row(&[], clock);

@@ -197,15 +197,18 @@ fn fill(
     Ok(rows)
 }
 
+/// A time with the value there, if there is one.
+type Known<'a> = Option<&'a (i64, Cell)>;
+
 /// The value at a step without one; `None`: the step is left out.
 fn between(
     fill: &Fill,
-    (before, after): (Option<&(i64, Cell)>, Option<&(i64, Cell)>),
+    (before, after): (Known<'_>, Known<'_>),
     step: i64,
     (index, kind): (usize, Kind),
     clock: &Clock,
 ) -> Result<Option<Cell>, Wrong> {
-    let cell = |known: Option<&(i64, Cell)>| known.map(|(_, cell)| cell.clone());
+    let cell = |known: Known<'_>| known.map(|(_, cell)| cell.clone());
     Ok(match fill {
         Fill::None => None,
         Fill::Null | Fill::NullForced => Some(Cell::Null),

@@ -122,10 +122,13 @@ fn derivative(aggregate: &Aggregate, values: &Values, at: TimeOf<'_>) -> Values 
     values.windows(2).filter_map(slope).collect()
 }
 
+/// Whether an order is what is asked for.
+type Holds = fn(Ordering) -> bool;
+
 /// The comparison that STATECOUNT and STATEDURATION are asked for.
-pub(super) fn state(constants: &[Cell]) -> Option<(fn(Ordering) -> bool, f64)> {
+pub(super) fn state(constants: &[Cell]) -> Option<(Holds, f64)> {
     let (Cell::Text(name), value) = (constants.first()?, constants.get(1)?) else { return None };
-    let holds: fn(Ordering) -> bool = match name.to_ascii_uppercase().as_str() {
+    let holds: Holds = match name.to_ascii_uppercase().as_str() {
         "LT" => Ordering::is_lt,
         "GT" => Ordering::is_gt,
         "LE" => Ordering::is_le,
