@@ -2,7 +2,7 @@
 
 import re
 
-from harness import Server, eq, http_call, rows, shared, test
+from harness import Server, Ws, eq, http_call, rows, shared, test
 from test_taos import Taos, T, database
 
 # `@n` in a statement is the time T + n. Wanted: rows, the code of an error, or None: that it succeeds.
@@ -462,3 +462,45 @@ def users_of_the_configuration_are_the_only_ones():
         for sql in ["create user u pass 'x'", "alter user a pass 'x'", "drop user a", "grant all on d.* to a"]:
             eq(code(server, sql, "a", "b"), 0x0303, sql)
         eq(code(server, "select 1"), 0x0357)
+
+
+@test
+def a_dropped_user_is_closed_and_a_connection_is_shown():
+    with Server() as server:
+        eq(code(server, "create user u pass 'one'"), 0)
+        with Ws(server, "taos", "/ws") as client:
+            args = {"user": "u", "password": "one", "app": "meter", "connector": "lib", "list_instances": True}
+            answer = client.ask({"action": "conn", "args": args})
+            eq([answer["code"], answer["list_instances"]], [0, [f"127.0.0.1:{server.ports['taos']}"]])
+            client.send({"action": "query", "args": {"req_id": 1, "sql": "show connections"}})
+            names = client.recv()["fields_names"]
+            eq([name in names for name in ("user_app", "user_ip", "connector_info", "version")], [True] * 4)
+            eq(code(server, "drop user u"), 0)
+            eq(client.closed()[0], 1008)
+
+
+# Statement of version 1, values in columns, what is read back.
+BOUND = [
+    ("decimal(10,2)", ["1.255", 3, None], [["1.26"], ["3.00"], [None]]),
+    ("decimal(30,4)", ["-12345678901234567890.5", 0.25, None], [["-12345678901234567890.5000"], ["0.2500"], [None]]),
+    ("geometry(64)", ["0101000000000000000000f03f0000000000000040", None, None],
+     [["0101000000000000000000f03f0000000000000040"], [None], [None]]),
+]
+
+
+@rows([(kind, kind, values, want) for kind, values, want in BOUND])
+def statements_bind(kind, values, want):
+    taos = database(shared())
+    taos.rows(f"create table t (ts timestamp, v {kind})")
+    with Ws(taos.server, "taos", "/rest/stmt") as client:
+        def ask(action, **args):
+            answer = client.ask({"action": action, "args": {"req_id": 1, **args}})
+            eq(answer["code"], 0, str(answer))
+            return answer
+        ask("conn", user="root", password="taosdata", db=taos.database)
+        id = ask("init")["stmt_id"]
+        ask("prepare", stmt_id=id, sql="insert into t values(?, ?)")
+        ask("bind", stmt_id=id, columns=[[T, T + 1, T + 2], values])
+        ask("add_batch", stmt_id=id)
+        eq(ask("exec", stmt_id=id)["affected"], 3)
+    eq(taos.rows("select v from t"), want)

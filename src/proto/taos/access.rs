@@ -74,6 +74,14 @@ fn ask(
 /// What the user may do.
 #[must_use]
 pub fn rights(user: Option<&Arc<User>>, intake: &dyn Intake) -> Arc<Rights> {
+    // What was granted meanwhile counts.
+    let current = match user {
+        Some(user) if intake.access().is_open() => {
+            Some(Arc::new(people::current(user, &intake.tables())))
+        }
+        other => other.cloned(),
+    };
+    let user = current.as_ref();
     let may = |role| user.is_none_or(|user| user.may(role));
     let (read, write, admin) = (may(Role::Read), may(Role::Write), may(Role::Admin));
     let user = user.cloned();

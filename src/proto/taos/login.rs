@@ -3,7 +3,9 @@
 
 use super::access;
 use super::codec::{Ask, Reply, texts};
+use super::people;
 use crate::config::User;
+use crate::fanout::Outbox;
 use crate::model::value::Value;
 use crate::proto::Intake;
 use crate::query::dialect::taos::Wrong;
@@ -13,6 +15,8 @@ use chrono_tz::Tz;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// How often it is asked whether a user is still there.
+const WATCH_MS: u64 = 1000;
 /// Characters that are kept of what a client says of itself.
 const SHOWN_CHARS: usize = 128;
 
@@ -102,6 +106,16 @@ impl Login {
             reply.raw("list_instances", &texts(own.as_deref()));
         }
         reply.end()
+    }
+
+    /// Closes the connection of a user of the catalog who was dropped, or looks again later.
+    pub(super) fn watch(&self, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
+        let Some(user) = self.user.as_ref().filter(|_| intake.access().is_open()) else { return };
+        if people::is_gone(user, &intake.tables()) {
+            out.close(1008, "the user was dropped");
+        } else {
+            intake.set_deadline(Some(WATCH_MS));
+        }
     }
 
     /// `options_connection`: the zone has an effect, the others are shown.

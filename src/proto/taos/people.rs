@@ -47,6 +47,19 @@ pub(super) fn identify(
     Ok(found.filter(|user| user.name != ROOT))
 }
 
+/// Whether the user is there no more, or may not sign in.
+pub(super) fn is_gone(user: &User, tables: &Tables) -> bool {
+    Person::find(tables, &user.name).is_none_or(|person| person.option("enable", 1) == 0)
+}
+
+/// The user as it is now; one that was dropped may do nothing.
+pub(super) fn current(user: &User, tables: &Tables) -> User {
+    match Person::find(tables, &user.name) {
+        Some(person) => user_of(&person),
+        None => User { roles: Vec::new(), topics: Vec::new(), ..user.clone() },
+    }
+}
+
 /// The user with the topics that it may write.
 pub(super) fn writer(user: &User, tables: &Tables) -> User {
     let mut person = Person::find(tables, &user.name);

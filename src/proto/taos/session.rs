@@ -177,6 +177,7 @@ impl Taos {
         let login = Login { user, database: None, zone, client: Client::of(ask, peer)? };
         if database.is_empty() {
             out.text(&login.greeting(request, 0, intake));
+            login.watch(intake, out);
             self.login = Some(login);
             return Ok(());
         }
@@ -303,6 +304,7 @@ impl Taos {
                 Ok(Answer::Use(database)) => {
                     login.database = Some(database);
                     out.text(&login.greeting(request, spent(begun, intake), intake));
+                    login.watch(intake, out);
                     self.login = Some(*login);
                 }
                 Ok(_) => {}
@@ -411,6 +413,12 @@ impl Session for Taos {
                 Some((slot, pending)) => self.on_outcome(slot.take(), pending, intake, out),
                 None => self.on_statement(intake, out),
             }
+        }
+    }
+
+    fn on_deadline(&mut self, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
+        if let Some(login) = &self.login {
+            login.watch(intake, out);
         }
     }
 

@@ -107,18 +107,14 @@ pub fn store(cell: Cell, kind: Kind, clock: &Clock) -> Result<Cell, Wrong> {
     }
     match kind {
         Kind::Decimal(digits, scale) => {
-            let (digits, scale) = (u32::from(digits), u32::from(scale));
-            let units = decimal(&cell).and_then(|d| d.fitted(digits, scale)).ok_or_else(bad)?;
-            Decimal::of_units(units, scale).map(Cell::Decimal).ok_or_else(bad)
+            fitted(&cell, u32::from(digits), u32::from(scale)).ok_or_else(bad)
         }
         Kind::Geometry(length) => {
             let bytes = match &cell {
-                Cell::Bytes(bytes) => bytes.to_vec(),
                 Cell::Text(text) => geometry::read(text).ok_or_else(bad)?,
-                _ => return Err(bad()),
+                _ => bytes_of(&cell).ok_or_else(bad)?,
             };
-            let long = bytes.len() > length as usize;
-            if long { Err(codes::too_long()) } else { Ok(Cell::Bytes(bytes.into())) }
+            within(bytes, length)
         }
         Kind::Double => number(&cell).map(Cell::Double).ok_or_else(bad),
         Kind::Float => {
@@ -147,17 +143,28 @@ pub fn store(cell: Cell, kind: Kind, clock: &Clock) -> Result<Cell, Wrong> {
             Cell::Text(text) if crate::model::json::check(text.as_bytes()).is_ok() => Ok(cell),
             _ => Err(bad()),
         },
-        Kind::Varbinary(_) | Kind::Blob => {
-            let bytes = match &cell {
-                Cell::Bytes(bytes) => bytes.to_vec(),
-                Cell::Text(text) => unhex(text).ok_or_else(bad)?,
-                _ => return Err(bad()),
-            };
-            let long = bytes.len() > kind.length() as usize;
-            if long { Err(codes::too_long()) } else { Ok(Cell::Bytes(bytes.into())) }
-        }
+        Kind::Varbinary(_) | Kind::Blob => within(bytes_of(&cell).ok_or_else(bad)?, kind.length()),
         _ => Err(bad()),
     }
+}
+
+/// A decimal of so many digits.
+fn fitted(cell: &Cell, digits: u32, scale: u32) -> Option<Cell> {
+    let units = decimal(cell)?.fitted(digits, scale)?;
+    Decimal::of_units(units, scale).map(Cell::Decimal)
+}
+
+fn bytes_of(cell: &Cell) -> Option<Vec<u8>> {
+    match cell {
+        Cell::Bytes(bytes) => Some(bytes.to_vec()),
+        Cell::Text(text) => unhex(text),
+        _ => None,
+    }
+}
+
+fn within(bytes: Vec<u8>, length: u32) -> Result<Cell, Wrong> {
+    let long = bytes.len() > length as usize;
+    if long { Err(codes::too_long()) } else { Ok(Cell::Bytes(bytes.into())) }
 }
 
 /// The bytes of `\x0a1b`, or of a text itself.

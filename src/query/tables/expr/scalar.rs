@@ -88,7 +88,10 @@ impl std::fmt::Debug for Scalar {
 }
 
 macro_rules! row {
-    ($name:literal, $least:literal ..= $most:literal, [$($want:ident),*], $gives:expr, $run:expr) => {
+    (
+        $name:literal, $least:literal ..= $most:literal,
+        [$($want:ident),*], $gives:expr, $run:expr
+    ) => {
         Row {
             name: $name,
             least: $least,

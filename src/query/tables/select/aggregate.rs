@@ -251,7 +251,9 @@ impl Aggregate {
         }
         let first = arguments.first().map_or(Kind::Null, |typed| typed.kind);
         let no_time = function == Function::Elapsed && first != Kind::Timestamp;
-        if no_time || (function.needs_numbers() && !first.is_numeric()) {
+        let counts = first.is_numeric()
+            || (first == Kind::Timestamp && matches!(function, Function::Spread));
+        if no_time || (function.needs_numbers() && !counts) {
             return Err(codes::argument_kind());
         }
         let env = Env::row(&[], clock);

@@ -394,7 +394,7 @@ fn bind_order(
     for one in order {
         let place = match &one.expr {
             Expr::Int(_) => output(&one.expr, fields),
-            expr => aliased(expr),
+            expr => aliased(expr).or_else(|| items.iter().position(|item| item.expr == *expr)),
         };
         by.push(match place.and_then(|at| bound.get(at)) {
             Some(typed) => typed.node.clone(),
