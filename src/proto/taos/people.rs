@@ -96,13 +96,15 @@ fn user_of(person: &Person) -> User {
     if person.grants.iter().any(|(own, on)| own == "all" && on == "*.*") {
         roles.push(Role::Admin);
     }
+    // What a subscription may be read of is no table.
+    let tables = person.grants.iter().filter(|(own, _)| own != "subscribe");
     let topic = |on: &String| if on == "*.*" { "*".to_owned() } else { on.clone() };
     User {
         name: person.name.clone(),
         password: Some(Secret::Hash(person.hash.clone())),
         token: None,
         roles,
-        topics: person.grants.iter().map(|(_, on)| topic(on)).collect(),
+        topics: tables.map(|(_, on)| topic(on)).collect(),
         hosts: vec!["*".to_owned()],
     }
 }
@@ -127,6 +129,7 @@ mod tests {
         assert!(nobody.may(Role::Read) && !nobody.may(Role::Write) && !nobody.may_touch("d.t"));
         let reader = user(&[("read", "d.*")]);
         assert!(reader.may_touch("d.t") && !reader.may_touch("e.t") && !reader.may(Role::Write));
+        assert!(!user(&[("subscribe", "t")]).may_touch("t"));
         let all = user(&[("all", "*.*")]);
         assert!(all.may(Role::Admin) && all.may(Role::Write) && all.may_touch("x"));
     }

@@ -284,6 +284,9 @@ impl<'a> Parser<'a> {
     }
 
     fn statement(&mut self) -> Parsed<Statement> {
+        if self.peek() == Token::Sign("(") {
+            return Ok(Statement::Query(Box::new(self.query()?)));
+        }
         let Some(first) = self.word_at(0) else { return self.wrong() };
         match first.as_str() {
             "select" => Ok(Statement::Query(Box::new(self.query()?))),

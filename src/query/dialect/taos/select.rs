@@ -15,14 +15,10 @@ const JOINS_MAX: usize = 9;
 impl Parser<'_> {
     pub(super) fn query(&mut self) -> Parsed<Query> {
         self.deeper(|own| {
-            let mut query = Query { first: own.select()?, ..Query::default() };
+            let mut query = Query { first: own.member()?, ..Query::default() };
             while own.word("union") {
                 let all = own.word("all");
-                let parenthesis = own.sign("(");
-                query.unions.push((all, own.select()?));
-                if parenthesis {
-                    own.need(")")?;
-                }
+                query.unions.push((all, own.member()?));
             }
             if own.words(&["order", "by"]) {
                 query.order = own.list(Self::order)?;
@@ -35,6 +31,16 @@ impl Parser<'_> {
             }
             Ok(query)
         })
+    }
+
+    /// A select of a UNION, in parentheses or not.
+    fn member(&mut self) -> Parsed<Select> {
+        if !self.sign("(") {
+            return self.select();
+        }
+        let select = self.select()?;
+        self.need(")")?;
+        Ok(select)
     }
 
     fn order(&mut self) -> Parsed<Order> {

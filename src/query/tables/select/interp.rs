@@ -21,6 +21,9 @@ const STEPS_MAX: usize = 5_000_000;
 const TIME: &str = "_irowts";
 const FILLED: &str = "_isfilled";
 
+/// What INTERP is asked for, and whether nulls are passed over.
+type Wanted = (Typed, bool);
+
 /// Runs a select with RANGE.
 pub(super) fn run(
     world: &mut World<'_>,
@@ -52,7 +55,7 @@ pub(super) fn run(
         if arguments.len() > 2 {
             return Err(codes::argument_count());
         }
-        values.push(binder.bind(value)?);
+        values.push((binder.bind(value)?, arguments.get(1) == Some(&Expr::Int(1))));
     }
     let filter = select.filter.as_ref().map(|filter| binder.bind(filter)).transpose()?;
     let keys: Vec<Typed> =
@@ -102,7 +105,7 @@ fn replace(expr: &mut Expr, wanted: &mut Vec<Vec<Expr>>) {
 }
 
 /// Columns of the steps: time, whether filled, the values, then those of the table.
-fn widened(columns: &[RelationColumn], values: &[Typed]) -> Vec<RelationColumn> {
+fn widened(columns: &[RelationColumn], values: &[Wanted]) -> Vec<RelationColumn> {
     let column = |name: &str, kind| RelationColumn {
         table: None,
         name: name.into(),
@@ -111,7 +114,7 @@ fn widened(columns: &[RelationColumn], values: &[Typed]) -> Vec<RelationColumn> 
         tag: false,
     };
     let mut list = vec![column(TIME, Kind::Timestamp), column(FILLED, Kind::Bool)];
-    list.extend(values.iter().enumerate().map(|(at, v)| column(&format!("#{at}"), v.kind)));
+    list.extend(values.iter().enumerate().map(|(at, (v, _))| column(&format!("#{at}"), v.kind)));
     list.extend_from_slice(columns);
     list
 }
@@ -150,7 +153,7 @@ fn steps(binder: &mut Binder<'_>, grid: &Grid) -> Result<Vec<i64>, Wrong> {
 /// The rows of a slice at all steps.
 fn fill(
     slice: &[Vec<Cell>],
-    (time, values): (usize, &[Typed]),
+    (time, values): (usize, &[Wanted]),
     steps: &[i64],
     fill: &Fill,
     clock: &Clock,
@@ -159,12 +162,12 @@ fn fill(
         Some(Cell::Int(at)) => *at,
         _ => 0,
     };
-    // Of each value the rows that have one.
+    // Of each value the rows that count.
     let known: Vec<Vec<(i64, Cell)>> = values
         .iter()
-        .map(|value| {
+        .map(|(value, no_nulls)| {
             let all = slice.iter().map(|row| (at(row), eval(&value.node, &Env::row(row, clock))));
-            all.filter(|(_, cell)| !cell.is_null()).collect()
+            all.filter(|(_, cell)| !no_nulls || !cell.is_null()).collect()
         })
         .collect();
     let Some(first) = slice.first() else { return Ok(Vec::new()) };
@@ -173,7 +176,7 @@ fn fill(
         let mut cells = vec![Cell::Int(*step), Cell::Bool(true)];
         let mut exact = false;
         let mut is_there = true;
-        for (index, (list, value)) in known.iter().zip(values).enumerate() {
+        for (index, (list, (value, _))) in known.iter().zip(values).enumerate() {
             let after = list.partition_point(|(at, _)| at < step);
             let next = list.get(after);
             if let Some((_, cell)) = next.filter(|(at, _)| at == step) {
@@ -223,10 +226,13 @@ fn between(
             (Some(_), _) => cell(before),
             _ => cell(after),
         },
-        Fill::Linear => before.zip(after).and_then(|((a, low), (b, high))| {
-            let (low, high) = (number(low)?, number(high)?);
+        Fill::Linear => before.zip(after).map(|((a, low), (b, high))| {
+            let (Some(low), Some(high), true) = (number(low), number(high), kind.is_numeric())
+            else {
+                return Cell::Null;
+            };
             let value = low + (high - low) * (step - a) as f64 / (b - a) as f64;
-            store(Cell::Double(value), kind, clock).ok().filter(|_| kind.is_numeric())
+            store(Cell::Double(value), kind, clock).unwrap_or_default()
         }),
     })
 }
