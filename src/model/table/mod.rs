@@ -57,10 +57,12 @@ impl Database {
 }
 
 impl Database {
-    /// The vgroup of a table, by its name with the database.
+    /// The vgroup of a table, by its name with the database: FNV-1a, which stays the same for ever.
     #[must_use]
     pub fn vgroup_of(&self, full: &str) -> u32 {
-        self.first_vgroup + crc32fast::hash(full.as_bytes()) % u32::from(self.vgroups.max(1))
+        let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let hash = full.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+        self.first_vgroup + (hash % u64::from(self.vgroups.max(1))) as u32
     }
 }
 
