@@ -11,8 +11,6 @@ import sys
 import tempfile
 import time
 
-import websockets
-
 HERE = pathlib.Path(__file__).resolve().parent
 TICK = os.sysconf("SC_CLK_TCK")
 ROWS = []
@@ -23,11 +21,17 @@ def note(scenario, contender, figure, unit, detail=""):
     print(f"{scenario:44} {contender:8} {figure:14,.3f} {unit}  {detail}", flush=True)
 
 
-class Weir:
-    """One server, one shard."""
+def may_pin():
+    """Whether server and generator can have a core each."""
+    return shutil.which("taskset") and len(os.sched_getaffinity(0)) > 1
 
-    def __init__(self, binary, config=""):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="weir-bench-"))
+
+class Weir:
+    """One server, one shard; `pin`: on core 0. Its log lies beside this file, since /tmp may be no disk."""
+
+    def __init__(self, binary, config="", durability="os", pin=False):
+        (HERE / ".cache").mkdir(exist_ok=True)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="weir-bench-", dir=HERE / ".cache"))
         names = ["jsonjet", "mesh", "users", "nsdb", "taos", "raw", "admin"]
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
         self.ports = {name: s.getsockname()[1] for name, s in zip(names, sockets)}
@@ -35,8 +39,9 @@ class Weir:
             s.close()
         listen = "".join(f'{n} = "127.0.0.1:{p}"\n' for n, p in self.ports.items())
         (self.dir / "weir.toml").write_text(
-            f'data_dir = "{self.dir}/data"\nshards = 1\ndurability = "os"\n[listen]\n{listen}\n{config}')
-        self.proc = subprocess.Popen([binary, "serve", "--config", str(self.dir / "weir.toml")],
+            f'data_dir = "{self.dir}/data"\nshards = 1\ndurability = "{durability}"\n[listen]\n{listen}\n{config}')
+        pinned = ["taskset", "-c", "0"] if pin and may_pin() else []
+        self.proc = subprocess.Popen([*pinned, binary, "serve", "--config", str(self.dir / "weir.toml")],
                                      stderr=subprocess.DEVNULL)
         for _ in range(500):
             try:
@@ -54,6 +59,8 @@ class Weir:
         return int(pathlib.Path(f"/proc/{self.proc.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
     async def jet(self):
+        import websockets
+
         ws = await websockets.connect(f"ws://127.0.0.1:{self.ports['jsonjet']}/ws", max_size=None, compression=None)
         await ws.recv()
         return ws
@@ -90,7 +97,11 @@ def batches(records, size, stream):
 
 def write(name, arguments, how, **more):
     """Adds the rows to results.ndjson and, if asked for, the table to README.md between its marks."""
-    command = f"bench/{name} " + " ".join(a for a in sys.argv[1:] if not a.startswith("/"))
+    words = sys.argv[1:]
+    while "--weir" in words:
+        at = words.index("--weir")
+        del words[at:at + 2]
+    command = f"bench/{name} " + " ".join(words)
     with open(HERE / "results.ndjson", "a") as file:
         for row in ROWS:
             row |= {"command": command.strip(), "time": int(time.time()), "kernel": platform.release(), **more}

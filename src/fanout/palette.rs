@@ -1,6 +1,6 @@
 //! What was encoded in this turn.
 
-use crate::model::memo::Memo;
+use crate::model::interest::Memo;
 use crate::wire::ws::{Opcode, encode};
 use ahash::AHashMap;
 

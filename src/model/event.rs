@@ -100,6 +100,8 @@ pub enum Event<'a> {
     Query(QueryOutput),
     /// A subscription ended because its topic is gone.
     SubscriptionEnded(SubscriptionId, &'a Arc<Topic>),
+    /// What the session waits for may be there (`Bench::waker`).
+    Woken,
     /// A topic that was awaited is there.
     TopicMade(&'a Arc<Topic>),
     /// A message of a queue for this consumer.

@@ -5,7 +5,6 @@ pub mod event;
 pub mod flow;
 pub mod interest;
 pub mod json;
-pub mod memo;
 pub mod name;
 pub mod policy;
 pub mod record;

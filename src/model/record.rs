@@ -54,7 +54,8 @@ pub enum Body<'a> {
 pub struct Record<'a> {
     /// Arrival at the appliance.
     pub time: TimeNs,
-    /// Who wrote it: a client id, 0 for anybody else.
+    /// Who wrote it: a client id, 0 for anybody else. Of typed rows: their number in the database
+    /// (`table::numbering`), which is nobody.
     pub producer: u64,
     /// The content.
     pub body: Body<'a>,
@@ -69,7 +70,7 @@ impl Record<'_> {
         let mut times = rows.times_ns().into_iter();
         rows.each_json(|json| {
             let time = times.next().unwrap_or(self.time);
-            see(&Record { time, producer: self.producer, body: Body::Json(json) });
+            see(&Record { time, producer: 0, body: Body::Json(json) });
         });
     }
 }

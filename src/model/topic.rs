@@ -2,9 +2,10 @@
 
 use super::name::TopicName;
 use super::record::{Offset, TimeNs};
+use super::table::numbering::{Waiting, Wake};
 use std::any::Any;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Number of a topic, never reused while its data directory lives.
@@ -15,6 +16,9 @@ pub type SubscriptionId = u64;
 
 /// The topic of `_log`, which no catalog holds.
 pub const LOG_TOPIC: TopicId = 0;
+
+/// The topic of the definitions of tables (`table::defined`), which no catalog holds.
+pub const DEFINITIONS_TOPIC: TopicId = (1 << 31) - 1;
 
 /// What a topic keeps; `None` leaves the bound to the configuration, `Some(0)` is no bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +70,8 @@ pub struct Shared {
     last_activity: AtomicI64,
     subscriptions: Mutex<BTreeSet<SubscriptionId>>,
     notes: OnceLock<Arc<dyn Any + Send + Sync>>,
+    watched: AtomicBool,
+    watching: Mutex<Waiting>,
 }
 
 impl Shared {
@@ -95,6 +101,24 @@ impl Shared {
     pub fn notes<T: Any + Send + Sync + Default>(&self) -> Option<Arc<T>> {
         let notes = self.notes.get_or_init(|| Arc::new(T::default()));
         Arc::clone(notes).downcast().ok()
+    }
+
+    /// Calls `wake` once when more of the topic is acknowledged than was when this was called; who
+    /// calls looks again afterwards.
+    pub fn watch(&self, who: u64, wake: Wake) {
+        let crowd = self.watching.lock().unwrap_or_else(PoisonError::into_inner).add(who, wake);
+        self.watched.store(true, Ordering::SeqCst);
+        crowd.wake();
+    }
+
+    /// More of the topic is acknowledged.
+    pub fn grown(&self) {
+        if self.watched.load(Ordering::SeqCst) && self.watched.swap(false, Ordering::SeqCst) {
+            let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
+            let woken = std::mem::take(&mut *watching);
+            drop(watching);
+            woken.wake();
+        }
     }
 
     /// Notes a subscription.

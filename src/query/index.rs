@@ -32,11 +32,14 @@ struct Bucket<T> {
     runs: Vec<Run<T>>,
 }
 
+/// Buckets by the canonical bytes of their constants.
+type Buckets<T> = AHashMap<Box<[u8]>, Bucket<T>>;
+
 /// See the module's page. `T` names a query.
 #[derive(Debug)]
 pub struct Index<T> {
-    /// Fields of equalities; the buckets go by the canonical bytes of their constants.
-    fields: Vec<(Box<str>, AHashMap<Box<[u8]>, Bucket<T>>)>,
+    /// Fields of equalities.
+    fields: Vec<(Box<str>, Buckets<T>)>,
     /// Fields of ranges.
     ranges: Vec<Box<str>>,
     unkeyed: Bucket<T>,

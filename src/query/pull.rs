@@ -7,13 +7,15 @@
 
 use super::program::{Fault, Lookups};
 use super::tables::store::Standing;
+use super::tables::tmq::groups::Groups;
 use crate::model::command::Definitions;
 pub use crate::model::event::QueryOutput as Output;
 use crate::model::name::TopicName;
 use crate::model::record::{Offset, Record, TimeNs};
 use crate::model::refusal::Refusal;
-use crate::model::table::Tables;
-use crate::model::topic::Topic;
+use crate::model::table::numbering::{Numbering, Wake};
+use crate::model::table::{Entry, Tables};
+use crate::model::topic::{Topic, TopicId};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,6 +60,20 @@ pub trait Records {
             ControlFlow::Continue(())
         })
     }
+}
+
+/// The acknowledged records of a topic, followed from one query to the next.
+pub trait Tail: Send {
+    /// Offset of the first record that is retained.
+    fn start(&self) -> Offset;
+    /// One more than the last offset that may be read now.
+    fn end(&self) -> Offset;
+    /// The offset that is read next.
+    fn next(&self) -> Offset;
+    /// Goes on at an offset.
+    fn seek(&mut self, offset: Offset);
+    /// Visits the next records, about so many bytes of them; `false`: there are none now.
+    fn read(&mut self, bytes: usize, visit: &mut dyn FnMut(&[Numbered<'_>])) -> bool;
 }
 
 /// What a running query may ask of the appliance.
@@ -108,6 +124,40 @@ pub trait Bench {
     /// The first refusal.
     fn append_rows(&mut self, _records: &[(Arc<Topic>, Vec<Vec<u8>>)]) -> Result<(), Refusal> {
         Err(Refusal::Busy)
+    }
+    /// Follows a topic from an offset on.
+    ///
+    /// # Errors
+    /// As [`Bench::open`], or it keeps nothing.
+    fn tail(&mut self, _topic: TopicId, _from: Offset) -> Result<Box<dyn Tail>, Fault> {
+        Err(Fault::new("nothing is kept"))
+    }
+    /// What counts the records of a database.
+    fn numbering(&self, _database: &str) -> Arc<Numbering> {
+        Arc::default()
+    }
+    /// Consumer groups.
+    fn groups(&self) -> Arc<Groups> {
+        Arc::default()
+    }
+    /// The stored position of a consumer group.
+    fn position(&self, _key: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+    /// All of them whose keys begin so.
+    fn positions(&self, _prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        Vec::new()
+    }
+    /// Stores positions; when it gives back, they are durable.
+    ///
+    /// # Errors
+    /// A refusal.
+    fn commit(&mut self, _entries: Vec<Entry>) -> Result<(), Refusal> {
+        Err(Refusal::Busy)
+    }
+    /// Calls the session that asked, as long as it lives ([`crate::model::event::Event::Woken`]).
+    fn waker(&self) -> Wake {
+        Arc::new(|| {})
     }
     /// Named constants.
     fn lookups(&mut self) -> Arc<Lookups>;

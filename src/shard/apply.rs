@@ -9,6 +9,7 @@ use crate::model::event::{Event, Reply};
 use crate::model::name::TopicName;
 use crate::model::record::{Body, Offset, Record};
 use crate::model::refusal::Refusal;
+use crate::model::table::entry::DATABASE_FAMILY;
 use crate::model::topic::{Retention, TopicId};
 use crate::proto::Session;
 use crate::shard::Shard;
@@ -17,8 +18,8 @@ use crate::shard::gather::Gather;
 use crate::shard::link::conn::{Consuming, Unwritten};
 use crate::shard::mail::{Mail, Origin, Part, Ticket};
 use crate::shard::query::{Then, WORK_SLOT};
-use crate::shard::topic::owner::Outcome;
-use crate::shard::topic::owner::Store;
+use crate::shard::topic::owner::{Outcome, Store};
+use crate::shard::topic::told::TOLD_SLOT;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -101,6 +102,9 @@ impl Shard {
         }
         if slot == FLOW_SLOT {
             return self.on_flow_reply(token, &reply);
+        }
+        if slot == TOLD_SLOT {
+            return self.on_mail(Mail::ChangeHeard { round: u64::from(token) });
         }
         if slot == WORK_SLOT {
             return self.on_work_done(token, reply);
@@ -220,6 +224,7 @@ impl Shard {
             | Mail::Delete { .. }
             | Mail::Hide { .. }
             | Mail::Define { .. }
+            | Mail::Commit { .. }
             | Mail::CreateFlow { .. }
             | Mail::DeleteFlow { .. }
             | Mail::SetLookup { .. }
@@ -239,6 +244,13 @@ impl Shard {
                 if let Some(mut topics) = self.topics.take() {
                     topics.on_heard(&mut self.core, round);
                     self.topics = Some(topics);
+                }
+            }
+            Mail::Wake { peer } => {
+                if self.is_here(peer) {
+                    self.call(peer.slot, |session, _, intake, out| {
+                        session.on_event(Event::Woken, intake, out);
+                    });
                 }
             }
             Mail::Work { work, to } => self.do_work(work, to),
@@ -360,6 +372,7 @@ impl Shard {
         if self.core.id == 0 {
             let lookups = self.core.catalog.lookups();
             self.core.process.apply(change, lookups);
+            self.forget_databases(change);
         }
         if let Change::FlowCreated(flow) = change {
             self.start_flow(flow);
@@ -387,6 +400,16 @@ impl Shard {
                 self.end_consuming(*id);
             }
             _ => {}
+        }
+    }
+
+    /// Databases that are gone count no more.
+    fn forget_databases(&self, change: &Change) {
+        let Change::Defined(entries) = change else { return };
+        for entry in entries.iter().filter(|entry| entry.family == DATABASE_FAMILY) {
+            if let (None, Ok(name)) = (&entry.value, std::str::from_utf8(&entry.key)) {
+                self.core.process.numberings.forget(name);
+            }
         }
     }
 

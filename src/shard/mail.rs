@@ -12,6 +12,7 @@ use crate::model::flow::{Derivation, FlowId, FlowRef, FlowSpec};
 use crate::model::name::TopicName;
 use crate::model::record::{Body, Offset, Record, TimeNs};
 use crate::model::refusal::Refusal;
+use crate::model::table::Entry;
 use crate::model::topic::{Retention, TopicId};
 use crate::proto::contract::Bound;
 use crate::shard::query::{QueryControl, SnapshotSender};
@@ -156,6 +157,8 @@ pub enum Work {
     Define(Definitions),
     /// Append these to a topic.
     Append(TopicId, OwnedRecords),
+    /// Write positions of consumer groups.
+    Commit(Vec<Entry>),
 }
 
 /// A mail.
@@ -185,6 +188,10 @@ pub enum Mail {
     CreateFlow { origin: Origin, spec: Box<FlowSpec>, if_exists: IfExists },
     /// To shard 0: make and remove definitions.
     Define { origin: Origin, wanted: Box<Definitions> },
+    /// To shard 0: write positions of consumer groups.
+    Commit { origin: Origin, entries: Vec<Entry> },
+    /// To a connection: what its session waits for may be there.
+    Wake { peer: Peer },
     /// From a worker to the shard of its query: do this, and say how it went.
     Work { work: Work, to: SyncSender<Reply> },
     /// To shard 0: end a flow.

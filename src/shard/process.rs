@@ -6,9 +6,11 @@ use crate::config::{Access, Config};
 use crate::metrics;
 use crate::model::command::ClientId;
 use crate::model::flow::{Flow, FlowShared};
-use crate::model::topic::{LOG_TOPIC, Topic, TopicId};
+use crate::model::table::numbering::Numberings;
+use crate::model::topic::{DEFINITIONS_TOPIC, LOG_TOPIC, Topic, TopicId};
 use crate::query::program::Lookups;
 use crate::query::tables::store::Standing;
+use crate::query::tables::tmq::groups::Groups;
 use crate::shard::mail::Mailbox;
 use crate::shard::query::ObservedFields;
 use crate::shard::query::directory::Directory;
@@ -93,6 +95,10 @@ pub struct Process {
     pub observed: Mutex<ObservedFields>,
     /// Typed tables as they stood when they were last read.
     pub standing: Standing,
+    /// Numbers of records, by database.
+    pub numberings: Arc<Numberings>,
+    /// Consumer groups.
+    pub groups: Arc<Groups>,
     directory: Mutex<Directory>,
     log_topic: OnceLock<Arc<Topic>>,
     subscriptions: AtomicU64,
@@ -130,6 +136,8 @@ impl Process {
             workers: Workers::default(),
             observed: Mutex::default(),
             standing: Standing::default(),
+            numberings: Arc::default(),
+            groups: Arc::default(),
             directory: Mutex::default(),
             log_topic: OnceLock::new(),
             subscriptions: AtomicU64::new(0),
@@ -161,7 +169,10 @@ impl Process {
     /// The shard that owns a topic.
     #[must_use]
     pub fn owner_of(&self, topic: TopicId) -> u16 {
-        if topic == LOG_TOPIC { 0 } else { (topic % self.mailboxes.len() as u32) as u16 }
+        match topic {
+            LOG_TOPIC | DEFINITIONS_TOPIC => 0,
+            topic => (topic % self.mailboxes.len() as u32) as u16,
+        }
     }
 
     /// Open connections of all shards.

@@ -60,7 +60,9 @@ pub fn spawn(
 
 impl Shard {
     fn new(process: Arc<Process>, id: u16, listeners: Vec<BoundPort>) -> io::Result<Self> {
-        let owner = Owner::new(&process.config, process.shards(), ThreadDisk::new()?);
+        let numberings = Arc::clone(&process.numberings);
+        let disk = ThreadDisk::new()?;
+        let owner = Owner::new(&process.config, process.shards(), disk, numberings);
         let log_topic = Arc::new(Topic {
             id: LOG_TOPIC,
             name: TopicName::parse("_log").ok_or(io::ErrorKind::InvalidInput)?,
@@ -444,6 +446,7 @@ impl Shard {
             }
             let log_topic = Arc::clone(&self.core.log_topic);
             self.core.owner.open(&log_topic)?;
+            self.open_definitions()?;
             self.core
                 .broadcast(|| Mail::Changed { change: Change::Deleted(LOG_TOPIC), round: Some(0) });
             while self.core.post.is_delayed() {

@@ -5,8 +5,7 @@
 //! subscription that wants all; a delivery walks their list once. About 300 bytes for each that
 //! wants some; see [`crate::query::index`].
 
-use crate::model::interest::{Interest, Lens, Wanted};
-use crate::model::memo::Memo;
+use crate::model::interest::{Interest, Lens, Memo, Wanted};
 use crate::model::record::{Offset, Record};
 use crate::model::topic::{SubscriptionId, TopicId};
 use crate::query::index::Index;
@@ -26,6 +25,9 @@ pub struct Sub {
     pub live: bool,
 }
 
+/// For a key and for what is found, kept between records.
+type Scratch = (Vec<u8>, Vec<(u32, SubscriptionId)>);
+
 /// The subscriptions to one topic that want some of its records.
 #[derive(Debug)]
 pub struct Choosers {
@@ -33,7 +35,7 @@ pub struct Choosers {
     all: BTreeMap<SubscriptionId, (Sub, Wanted)>,
     /// The live ones.
     index: Index<(u32, SubscriptionId)>,
-    scratch: RefCell<(Vec<u8>, Vec<(u32, SubscriptionId)>)>,
+    scratch: RefCell<Scratch>,
 }
 
 /// The subscriptions to one topic.

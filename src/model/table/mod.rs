@@ -3,8 +3,10 @@
 //! Method: a definition is an entry of the catalog; all of them together are [`Tables`], which is
 //! changed by entries only, so a replay gives what was there. Rows are in [`rows`].
 
+pub mod defined;
 pub mod entry;
 pub mod kind;
+pub mod numbering;
 pub mod packed;
 pub mod rows;
 
@@ -41,14 +43,15 @@ pub struct Database {
 }
 
 impl Database {
-    /// One of this name as it is when nobody said how.
+    /// One of this name as it is when nobody said how. Vgroup 1 is that of databases that nobody
+    /// made; those of others follow.
     #[must_use]
     pub fn plain(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             precision: Precision::Ms,
             vgroups: 1,
-            first_vgroup: 2,
+            first_vgroup: 1,
             keep_days: 3650,
             created: 0,
             options: Vec::new(),

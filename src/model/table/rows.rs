@@ -409,8 +409,7 @@ impl<'a> Rows<'a> {
             write_member(column, cell, &mut tail);
         }
         if !self.table.is_empty() {
-            tail.extend_from_slice(b",\"tbname\":");
-            write_string(&mut tail, self.table);
+            write_table_name(self.table, &mut tail);
         }
         let mut text = Vec::new();
         for index in 0..self.rows {
@@ -428,12 +427,18 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// `,"name":value`
-fn write_member(column: &Column, cell: &Cell, out: &mut Vec<u8>) {
+/// Appends `,"name":value`.
+pub fn write_member(column: &Column, cell: &Cell, out: &mut Vec<u8>) {
     out.push(b',');
     write_string(out, &column.name);
     out.push(b':');
     write_json(column.kind, cell, out);
+}
+
+/// Appends `,"tbname":"name"`.
+pub fn write_table_name(name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"tbname\":");
+    write_string(out, name);
 }
 
 /// Appends a value as JSON: bytes in hexadecimal, times as numbers.

@@ -49,7 +49,9 @@ impl<'a> Ask<'a> {
         self.args.member(name)
     }
 
-    fn wrong(&self) -> Wrong {
+    /// The arguments are of the wrong shape.
+    #[must_use]
+    pub fn wrong(&self) -> Wrong {
         fault(format!("unmarshal {} request error", self.action))
     }
 

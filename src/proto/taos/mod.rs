@@ -10,5 +10,6 @@ mod people;
 mod rest;
 mod schemaless;
 mod session;
+mod tmq;
 
 pub use session::Taos;

@@ -21,6 +21,8 @@ use std::sync::Arc;
 const JSON: Option<&str> = Some("application/json; charset=utf-8");
 /// Paths of WebSockets, all served alike.
 const SOCKETS: &[&str] = &["/ws", "/rest/ws", "/rest/stmt", "/rest/schemaless"];
+/// That of subscriptions.
+const SUBSCRIPTIONS: &str = "/rest/tmq";
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug)]
@@ -39,12 +41,13 @@ pub(super) fn serve(
     intake: &mut dyn Intake,
 ) {
     let head = request.head;
-    if SOCKETS.contains(&head.path) {
+    if SOCKETS.contains(&head.path) || head.path == SUBSCRIPTIONS {
         if !head.upgrade_websocket {
             return plain(intake, 400, "a WebSocket handshake is wanted here");
         }
         let query = head.query.unwrap_or_default();
         session.token = query_value(query, "bearer_token").or_else(|| query_value(query, "token"));
+        session.tmq = (head.path == SUBSCRIPTIONS).then(Box::default);
         return intake.upgrade(None);
     }
     if head.path == "/-/ping" {

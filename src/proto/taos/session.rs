@@ -10,6 +10,7 @@ use super::job::{Answer, Outcome, Slot, Statement, Table};
 use super::login::Client;
 pub use super::login::{Login, parse_zone, who};
 use super::rest;
+use super::tmq::Tmq;
 use crate::fanout::Outbox;
 use crate::model::event::{Event, Reply as Told};
 use crate::model::table::Kind;
@@ -50,6 +51,8 @@ struct Held {
 pub struct Taos {
     /// A token of the handshake.
     pub(super) token: Option<String>,
+    /// The consumer, on its path.
+    pub(super) tmq: Option<Box<Tmq>>,
     pub(super) login: Option<Login>,
     pending: Option<(Slot, Pending)>,
     pub(super) statements: Statements,
@@ -400,6 +403,10 @@ impl Session for Taos {
         out: &mut Outbox<'_>,
     ) -> Result<(), Violation> {
         match message {
+            Message::Text(text) if let Some(tmq) = &mut self.tmq => {
+                tmq.on_text(text, peer.address.ip(), self.token.as_ref(), intake, out);
+            }
+            Message::Binary(bytes) if let Some(tmq) = &self.tmq => tmq.on_binary(bytes, out),
             Message::Text(text) => self.on_text(text, peer.address.ip(), intake, out),
             Message::Binary(bytes) => self.on_binary(bytes, intake, out),
             Message::Request(request) => rest::serve(self, &request, peer, intake),
@@ -408,6 +415,13 @@ impl Session for Taos {
     }
 
     fn on_event(&mut self, event: Event<'_>, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
+        if let Some(tmq) = &mut self.tmq {
+            return match event {
+                Event::Reply(Told::Query(_)) => tmq.on_done(intake, out),
+                Event::Woken => tmq.on_woken(intake, out),
+                _ => {}
+            };
+        }
         if let Event::Reply(Told::Query(_)) = event {
             match self.pending.take() {
                 Some((slot, pending)) => self.on_outcome(slot.take(), pending, intake, out),
@@ -417,12 +431,17 @@ impl Session for Taos {
     }
 
     fn on_deadline(&mut self, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
-        if let Some(login) = &self.login {
+        if let Some(tmq) = &mut self.tmq {
+            tmq.on_deadline(intake, out);
+        } else if let Some(login) = &self.login {
             login.watch(intake, out);
         }
     }
 
     fn on_close(&mut self, _why: CloseReason, _intake: &mut dyn Intake) {
+        if let Some(tmq) = &mut self.tmq {
+            tmq.on_close();
+        }
         self.results.clear();
         self.statements.clear();
     }

@@ -16,7 +16,7 @@ pub fn of_record(body: &Body<'_>) -> Value {
         Body::Json(text)
         | Body::Derived { json: text, .. }
         | Body::Lifecycle { json: text, .. } => of_checked(text),
-        // Readers go through `Record::each`.
+        // Typed tables are read as they stand.
         Body::Rows(_) => Value::Null,
         Body::Frame { binary: true, bytes, .. } => Value::Binary(Rc::from(*bytes)),
         Body::Frame { bytes, .. } => match json::check(bytes) {

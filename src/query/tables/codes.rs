@@ -47,6 +47,14 @@ codes! {
     no_database = 0x0388 "Database not exist";
     /// A definition over the database exists.
     topic_first = 0x03ED "Topic must be dropped first";
+    /// A subscription names the column.
+    field_used = 0x03C4 "Field used by topic";
+    /// Nothing is known of the group.
+    no_group = 0x03E8 "Subscribe not exist";
+    /// A consumer reads it.
+    topic_in_use = 0x03EB "Topic subscribed cannot be dropped";
+    /// A consumer is in it.
+    group_in_use = 0x03EC "Consumer group being used by some consumer";
     /// A topic of that name exists.
     topic_exists = 0x03E0 "Topic already exists";
     /// None does.
@@ -103,6 +111,12 @@ pub fn no_column(name: &str) -> Wrong {
 #[must_use]
 pub fn unsupported(what: &str) -> Wrong {
     Wrong::new(0x2600, format!("syntax error near \"{what}\""))
+}
+
+/// The rows of a query take more than they may.
+#[must_use]
+pub fn too_much_memory() -> Wrong {
+    Wrong::new(0xFFFF, "memory limit of a query passed")
 }
 
 /// What a refused write is.

@@ -3,7 +3,7 @@
 use super::insert::{hide, subtable};
 use super::relation::{PERFORMANCE, SCHEMA, Target, database_of, find, topic_name};
 use super::schema::people;
-use super::subscription::{Subscription, create_topic, drop_topic};
+use super::subscription::{Subscription, check_used, create_topic, drop_group, drop_topic};
 use super::{World, codes};
 use crate::model::command::Definitions;
 use crate::model::name::MAIN;
@@ -60,7 +60,12 @@ pub(super) fn run(world: &mut World<'_>, statement: &Statement) -> Outcome {
         Statement::CreateTopic { name, if_not_exists, meta, over } => {
             create_topic(world, name, *if_not_exists, *meta, over)
         }
-        Statement::DropTopic { name, if_exists, .. } => drop_topic(world, name, *if_exists),
+        Statement::DropTopic { name, if_exists, force } => {
+            drop_topic(world, name, *if_exists, *force)
+        }
+        Statement::DropGroup { group, topic, if_exists } => {
+            drop_group(world, group, topic, *if_exists)
+        }
         _ => Err(codes::unsupported("")),
     }
 }
@@ -353,6 +358,7 @@ fn alter(world: &mut World<'_>, name: &Name, change: &Change) -> Outcome {
         Change::AddTag(def) => no_tags().and_then(|()| add(&mut table, def, true))?,
         Change::DropColumn(name) => {
             let at = position(&table.columns, name).ok_or_else(codes::no_such_column)?;
+            check_used(world, &table, name)?;
             if at == 0 || table.columns.len() <= 2 {
                 return Err(codes::unsupported(name));
             }
@@ -363,6 +369,7 @@ fn alter(world: &mut World<'_>, name: &Name, change: &Change) -> Outcome {
             if table.tags.len() <= 1 {
                 return Err(codes::unsupported(name));
             }
+            check_used(world, &table, name)?;
             table.tags.remove(at);
         }
         Change::ModifyColumn(def) => longer(&mut table.columns, def, codes::no_such_column)?,
@@ -373,11 +380,13 @@ fn alter(world: &mut World<'_>, name: &Name, change: &Change) -> Outcome {
                 return Err(codes::unsupported(old));
             }
             free(&table, new)?;
+            check_used(world, &table, old)?;
             table.columns[at].name = new.as_str().into();
         }
         Change::RenameTag(old, new) => {
             let at = position(&table.tags, old).ok_or_else(codes::no_tag)?;
             free(&table, new)?;
+            check_used(world, &table, old)?;
             table.tags[at].name = new.as_str().into();
         }
     }

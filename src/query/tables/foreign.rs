@@ -6,8 +6,8 @@
 use super::World;
 use super::relation::{Relation, RelationColumn};
 use crate::model::record::{Body, Record};
-use crate::model::table::Kind;
 use crate::model::table::rows::{Cell, write_hex};
+use crate::model::table::{Kind, Precision};
 use crate::model::topic::Topic;
 use crate::model::value::{Style, Value, of_record, write_value};
 use crate::query::dialect::taos::Wrong;
@@ -20,7 +20,7 @@ const LOOKED_AT: usize = 1000;
 
 /// What a member was met as.
 #[derive(Clone, Debug, Default)]
-struct Met {
+pub(super) struct Met {
     name: String,
     integers: bool,
     fractions: bool,
@@ -123,47 +123,98 @@ fn walk(
     }
 }
 
-/// The members of the newest records, and what those hold that are no objects.
-fn look(world: &mut World<'_>, topic: &Arc<Topic>) -> Result<(Vec<Met>, Option<Met>), Wrong> {
-    let mut newest: VecDeque<Vec<Met>> = VecDeque::new();
-    walk(world, topic, &mut |record| {
-        if newest.len() == LOOKED_AT {
-            newest.pop_front();
+/// The newest records, as far as they were met.
+#[derive(Debug, Default)]
+pub(super) struct Newest(VecDeque<Vec<Met>>);
+
+impl Newest {
+    /// A record more.
+    pub(super) fn see(&mut self, record: &Record<'_>) {
+        if self.0.len() == LOOKED_AT {
+            self.0.pop_front();
         }
         let one = |name: &str, value: &Value<'_>| {
             let mut met = Met { name: name.to_owned(), ..Met::default() };
             met.see(value);
             met
         };
-        newest.push_back(match seen(record) {
+        self.0.push_back(match seen(record) {
             Seen::Object(value) => {
                 let fields = value.fields().unwrap_or_default();
                 fields.iter().map(|(name, value)| one(name, value)).collect()
             }
             Seen::Other(text) => vec![one("", &Value::text(text))],
         });
-    })?;
-    let mut columns: Vec<Met> = Vec::new();
-    let mut value = None;
-    for met in newest.iter().flatten() {
-        let known = match met.name.is_empty() {
-            true => value.get_or_insert_default(),
-            false => match columns.iter_mut().position(|known| known.name == met.name) {
-                Some(at) => &mut columns[at],
-                None => {
-                    columns.push(Met { name: met.name.clone(), ..Met::default() });
-                    columns.last_mut().unwrap_or_else(|| unreachable!("just pushed"))
-                }
-            },
-        };
-        known.integers |= met.integers;
-        known.fractions |= met.fractions;
-        known.booleans |= met.booleans;
-        known.texts |= met.texts;
-        known.others |= met.others;
-        known.longest = known.longest.max(met.longest);
     }
-    Ok((columns, value))
+
+    /// The columns that they have, and the one of those that are no objects.
+    pub(super) fn shape(&self) -> Shape {
+        let mut columns: Vec<Met> = Vec::new();
+        let mut value = None;
+        for met in self.0.iter().flatten() {
+            let known = match met.name.is_empty() {
+                true => value.get_or_insert_default(),
+                false => match columns.iter_mut().position(|known| known.name == met.name) {
+                    Some(at) => &mut columns[at],
+                    None => {
+                        columns.push(Met { name: met.name.clone(), ..Met::default() });
+                        columns.last_mut().unwrap_or_else(|| unreachable!("just pushed"))
+                    }
+                },
+            };
+            known.integers |= met.integers;
+            known.fractions |= met.fractions;
+            known.booleans |= met.booleans;
+            known.texts |= met.texts;
+            known.others |= met.others;
+            known.longest = known.longest.max(met.longest);
+        }
+        Shape { columns, value }
+    }
+}
+
+/// The columns of a topic.
+#[derive(Debug)]
+pub(super) struct Shape {
+    columns: Vec<Met>,
+    value: Option<Met>,
+}
+
+impl Shape {
+    /// A relation without rows.
+    pub(super) fn relation(&self, precision: Precision) -> Relation {
+        let column = |name: &str, kind| RelationColumn {
+            table: None,
+            name: name.into(),
+            kind,
+            shown: true,
+            tag: false,
+        };
+        let mut relation = Relation { precision, time: Some(0), ..Relation::default() };
+        relation.columns.push(column("_ts", Kind::Timestamp));
+        relation.columns.extend(self.columns.iter().map(|met| column(&met.name, met.kind())));
+        if let Some(met) = &self.value {
+            relation.columns.push(column("_value", Kind::Varchar(met.longest.max(1) as u32)));
+        }
+        relation
+    }
+
+    /// The row of a record.
+    pub(super) fn row(&self, record: &Record<'_>, precision: Precision) -> Vec<Cell> {
+        let mut row = vec![Cell::Int(precision.of_ns(record.time))];
+        match seen(record) {
+            Seen::Object(object) => {
+                let own = |met: &Met| cell(&object.member(&met.name), met.kind());
+                row.extend(self.columns.iter().map(own));
+                row.extend(self.value.iter().map(|_| Cell::Null));
+            }
+            Seen::Other(text) => {
+                row.extend(self.columns.iter().map(|_| Cell::Null));
+                row.extend(self.value.iter().map(|_| Cell::text(&text)));
+            }
+        }
+        row
+    }
 }
 
 /// The topic as a relation.
@@ -171,39 +222,14 @@ fn look(world: &mut World<'_>, topic: &Arc<Topic>) -> Result<(Vec<Met>, Option<M
 /// # Errors
 /// Its log cannot be read.
 pub fn load(world: &mut World<'_>, topic: &Arc<Topic>) -> Result<Relation, Wrong> {
-    let (columns, value) = look(world, topic)?;
+    let mut newest = Newest::default();
+    walk(world, topic, &mut |record| newest.see(record))?;
+    let shape = newest.shape();
     let database = world.tables.database(topic.name.database());
     let precision = database.map_or_else(Default::default, |database| database.precision);
-    let column = |name: &str, kind| RelationColumn {
-        table: None,
-        name: name.into(),
-        kind,
-        shown: true,
-        tag: false,
-    };
-    let mut relation = Relation { precision, time: Some(0), ..Relation::default() };
-    relation.columns.push(column("_ts", Kind::Timestamp));
-    relation.columns.extend(columns.iter().map(|met| column(&met.name, met.kind())));
-    if let Some(met) = &value {
-        relation.columns.push(column("_value", Kind::Varchar(met.longest.max(1) as u32)));
-    }
-    let kinds: Vec<Kind> = columns.iter().map(Met::kind).collect();
+    let mut relation = shape.relation(precision);
     let mut rows = Vec::new();
-    walk(world, topic, &mut |record| {
-        let mut row = vec![Cell::Int(precision.of_ns(record.time))];
-        match seen(record) {
-            Seen::Object(object) => {
-                let members = columns.iter().zip(&kinds);
-                row.extend(members.map(|(met, kind)| cell(&object.member(&met.name), *kind)));
-                row.extend(value.iter().map(|_| Cell::Null));
-            }
-            Seen::Other(text) => {
-                row.extend(columns.iter().map(|_| Cell::Null));
-                row.extend(value.iter().map(|_| Cell::text(&text)));
-            }
-        }
-        rows.push(row);
-    })?;
+    walk(world, topic, &mut |record| rows.push(shape.row(record, precision)))?;
     relation.rows = rows;
     Ok(relation)
 }

@@ -439,7 +439,8 @@ fn is_range(filter: &Expr) -> bool {
     }
 }
 
-fn columns_in(expr: &Expr, list: &mut Vec<String>) {
+/// Names of columns that an expression uses.
+pub(super) fn columns_in(expr: &Expr, list: &mut Vec<String>) {
     match expr {
         Expr::Column(_, name) => list.push(name.clone()),
         Expr::Negate(a) | Expr::Not(a) | Expr::IsNull(a, _) | Expr::Cast(a, _) => {

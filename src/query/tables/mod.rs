@@ -18,6 +18,7 @@ mod show;
 pub mod store;
 mod subscription;
 pub mod time;
+pub mod tmq;
 
 use super::dialect::taos::ast::Statement;
 use super::dialect::taos::{Wrong, parse};

@@ -2,9 +2,11 @@
 //! the appliance; all as columns and rows.
 //!
 //! Invariant: rows of a table are in order of time, then of the creation of subtables; each row is
-//! as wide as the columns. Cost: only the columns that the query names are filled.
+//! as wide as the columns. A typed table gives its sheets, of which only the columns that the query
+//! names are read.
 
-use super::store::stand;
+use super::select::scan::{Part, Scan};
+use super::store::{Sheet, Sheets, stand};
 use super::{World, codes, foreign, show};
 use crate::model::name::TopicName;
 use crate::model::table::rows::Cell;
@@ -42,8 +44,10 @@ pub struct RelationColumn {
 pub struct Relation {
     /// The columns.
     pub columns: Vec<RelationColumn>,
-    /// The rows.
+    /// The rows, unless they are still in `scan`.
     pub rows: Vec<Vec<Cell>>,
+    /// The sheets of a typed table.
+    pub scan: Option<Scan>,
     /// What times count.
     pub precision: Precision,
     /// The column that rows are ordered by.
@@ -158,7 +162,7 @@ enum Shape {
 fn fill(
     table: &Table,
     shape: Shape,
-    sheets: &super::store::Sheets,
+    sheets: &Sheets,
     subs: Vec<Arc<Subtable>>,
     needed: &Needed,
 ) -> Relation {
@@ -183,36 +187,22 @@ fn fill(
     let shown = shape == Shape::Super;
     relation.columns.extend(tags.iter().map(|c| column(&c.name, c.kind, shown, true)));
     relation.columns.push(column(&"tbname".into(), Kind::Varchar(NAME_LENGTH), false, true));
-    let mut add = |sheet: &super::store::Sheet, tail: Vec<Cell>| {
-        let lists: Vec<Option<&[Cell]>> =
-            columns.iter().skip(1).map(|column| sheet.column(column.id)).collect();
-        for (row, time) in sheet.times.iter().enumerate() {
-            let mut cells = Vec::with_capacity(columns.len() + tail.len());
-            cells.push(Cell::Int(*time));
-            let cell = |list: &Option<&[Cell]>| list.and_then(|list| list.get(row)).cloned();
-            cells.extend(lists.iter().map(|list| cell(list).unwrap_or_default()));
-            cells.extend_from_slice(&tail);
-            relation.rows.push(cells);
-        }
-    };
-    if shape == Shape::Normal {
-        if let Some(sheet) = sheets.get("") {
-            add(sheet, vec![Cell::text(table.own_name())]);
-        }
-        return relation;
-    }
-    for sub in &subs {
-        if let Some(sheet) = sheets.get(&sub.name) {
+    let ids = columns.iter().skip(1).map(|column| column.id).collect();
+    let part = |sheet: &Arc<Sheet>, tail| Part { sheet: Arc::clone(sheet), tail };
+    let parts = if shape == Shape::Normal {
+        sheets
+            .get("")
+            .map(|sheet| part(sheet, vec![Cell::text(table.own_name())]))
+            .into_iter()
+            .collect()
+    } else {
+        let of = |sub: &Arc<Subtable>| {
             let mut tail: Vec<Cell> = tags.iter().map(|tag| sub.tag(tag.id)).collect();
             tail.push(Cell::Text(Arc::clone(&sub.name)));
-            add(sheet, tail);
-        }
-    }
-    if subs.len() > 1 {
-        relation.rows.sort_by_key(|row| match row.first() {
-            Some(Cell::Int(time)) => *time,
-            _ => 0,
-        });
-    }
+            Some(part(sheets.get(&sub.name)?, tail))
+        };
+        subs.iter().filter_map(of).collect()
+    };
+    relation.scan = Some(Scan { ids, parts });
     relation
 }

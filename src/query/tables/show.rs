@@ -3,7 +3,8 @@
 use super::expr::bind::like;
 use super::relation::{PERFORMANCE, Relation, RelationColumn, SCHEMA, Target, find};
 use super::schema::{self, create, lists, tags};
-use super::{Field, Rows, World, codes};
+use super::tmq::show::List;
+use super::{Field, Rows, World, codes, tmq};
 use crate::model::table::rows::Cell;
 use crate::model::table::{Column, Kind, entry, own_name};
 use crate::query::dialect::taos::Wrong;
@@ -99,6 +100,12 @@ pub(super) fn run(world: &mut World<'_>, what: &Show) -> Result<Rows, Wrong> {
         Show::TableTags(name, items) => tags::of_table(world, name, items)?,
         Show::Tags(name) => tags::of_subtable(world, name)?,
         Show::List(list) => listed(lists::list(world, list)),
+        Show::Consumers => listed(tmq::show::consumers(world)),
+        Show::Subscriptions => listed(tmq::show::subscriptions(world)),
+        Show::Vgroups(database) => {
+            let own = database.clone().or_else(|| world.about.database.clone());
+            listed(tmq::show::vgroup_list(world, own.as_deref()))
+        }
         Show::Empty(title) => names(title, 64, []),
     })
 }
@@ -154,13 +161,13 @@ pub(super) fn describe(world: &mut World<'_>, name: &Name) -> Result<Rows, Wrong
     Ok(Rows { fields, rows: list.into_iter().map(row).collect(), ..Rows::default() })
 }
 
-/// Columns and rows.
-pub(super) type List = (Vec<(&'static str, Kind)>, Vec<Vec<Cell>>);
-
 /// A table of `information_schema`.
 pub(super) fn describing(world: &mut World<'_>, name: &str) -> Result<Relation, Wrong> {
     let (columns, rows) = match name {
-        "ins_topics" => ins_topics(world),
+        "ins_topics" => tmq::show::topics(world),
+        "ins_subscriptions" => tmq::show::subscriptions(world),
+        "ins_vgroups" => tmq::show::vgroup_list(world, None),
+        "perf_consumers" => tmq::show::consumers(world),
         _ => schema::table(world, name)?,
     };
     let column = |(name, kind): (&str, Kind)| RelationColumn {
@@ -172,12 +179,4 @@ pub(super) fn describing(world: &mut World<'_>, name: &str) -> Result<Relation, 
     };
     let columns = columns.into_iter().map(column).collect();
     Ok(Relation { columns, rows, ..Relation::default() })
-}
-
-const NAME: Kind = Kind::Varchar(192);
-
-fn ins_topics(world: &mut World<'_>) -> List {
-    let all = world.tables.others(entry::SUBSCRIPTION_FAMILY);
-    let row = |(name, _): (&[u8], &[u8])| vec![Cell::text(&String::from_utf8_lossy(name))];
-    (vec![("topic_name", NAME)], all.map(row).collect())
 }

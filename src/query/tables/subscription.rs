@@ -1,11 +1,13 @@
 //! Definitions of subscriptions: CREATE TOPIC and DROP TOPIC.
 
 use super::define::{Outcome, define, entries};
-use super::relation::{Target, database_of, find};
-use super::{World, codes};
-use crate::model::table::{Entry, Require, entry};
+use super::insert::columns_in;
+use super::relation::{Target, database_of, find, load};
+use super::{World, codes, parse, tmq};
+use crate::model::table::{Entry, Require, Table, entry};
 use crate::model::value::encode_bytes;
-use crate::query::dialect::taos::ast::{Over, Source};
+use crate::query::dialect::taos::Wrong;
+use crate::query::dialect::taos::ast::{Expr, Over, Source, Statement};
 
 /// A subscription definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +15,12 @@ pub(super) struct Subscription {
     /// Of the tables.
     pub database: String,
     /// Definitions of tables are told too.
-    meta: bool,
-    /// A supertable; empty: the whole database, or what `text` selects.
-    stable: String,
+    pub meta: bool,
+    /// A supertable, of which `text` selects subtables; empty: the whole database, or what `text`
+    /// selects.
+    pub stable: String,
     /// A SELECT, or empty.
-    text: String,
+    pub text: String,
 }
 
 impl Subscription {
@@ -64,11 +67,10 @@ pub(super) fn create_topic(
             }
             (database.clone(), String::new(), String::new())
         }
-        Over::Stable(_, Some(_)) => return Err(codes::bad_topic_query()),
-        Over::Stable(table, None) => match find(world, table)? {
+        Over::Stable(table, filter) => match find(world, table)? {
             Target::Table(table, _) if table.is_super => {
-                let name = table.own_name().to_owned();
-                (table.name.database().to_owned(), name, String::new())
+                let text = tag_condition(&table, filter.as_ref())?;
+                (table.name.database().to_owned(), table.own_name().to_owned(), text)
             }
             _ => return Err(codes::no_table(&table.name)),
         },
@@ -86,7 +88,15 @@ pub(super) fn create_topic(
             };
             let database = database_of(world, source)?;
             // What it selects must be there now.
-            super::select::run(world, query)?;
+            let alias = match &query.first.from {
+                Some(Source::Table(_, alias)) => alias.clone(),
+                _ => None,
+            };
+            let relation = load(world, source, alias.as_deref(), &None)?;
+            let rows = super::select::each(world, &query.first, relation)?;
+            if meta || rows.fields.is_empty() {
+                return Err(codes::bad_topic_query());
+            }
             (database, String::new(), text.clone())
         }
     };
@@ -95,11 +105,90 @@ pub(super) fn create_topic(
     define(world, entries(vec![put]), codes::topic_exists)
 }
 
+/// A condition on the tags of a supertable as a SELECT, or nothing.
+fn tag_condition(table: &Table, filter: Option<&(Expr, String)>) -> Result<String, Wrong> {
+    let Some((filter, text)) = filter else { return Ok(String::new()) };
+    let mut names = Vec::new();
+    columns_in(filter, &mut names);
+    let is_tag = |name: &String| name == "tbname" || table.tags.iter().any(|t| *t.name == **name);
+    if !names.iter().all(is_tag) {
+        return Err(codes::bad_topic_query());
+    }
+    let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+    let (database, own) = (quoted(table.name.database()), quoted(table.own_name()));
+    let text = format!("select tbname from {database}.{own} where {text}");
+    parse(&text).map(|_| text)
+}
+
 /// Carries out a DROP TOPIC.
-pub(super) fn drop_topic(world: &mut World<'_>, name: &str, if_exists: bool) -> Outcome {
+pub(super) fn drop_topic(
+    world: &mut World<'_>,
+    name: &str,
+    if_exists: bool,
+    force: bool,
+) -> Outcome {
     if world.tables.other(entry::SUBSCRIPTION_FAMILY, name.as_bytes()).is_none() {
         return if if_exists { Ok(()) } else { Err(codes::no_topic()) };
     }
-    let gone = Entry::remove(entry::SUBSCRIPTION_FAMILY, name);
-    define(world, entries(vec![gone]), codes::topic_exists)
+    if !force && world.bench.groups().reads(name) {
+        return Err(codes::topic_in_use());
+    }
+    let mut list = vec![Entry::remove(entry::SUBSCRIPTION_FAMILY, name)];
+    list.extend(positions(world, name, None));
+    define(world, entries(list), codes::topic_exists)
+}
+
+/// Removals of the stored positions of a definition, of one group or all.
+fn positions(world: &World<'_>, topic: &str, group: Option<&str>) -> Vec<Entry> {
+    let stored = world.bench.positions(&tmq::position_prefix(topic, group));
+    let gone = |(key, _)| {
+        let (family, require) = (entry::POSITION_FAMILY, Require::Any);
+        Entry { family, key, value: None, require }
+    };
+    stored.into_iter().map(gone).collect()
+}
+
+/// Carries out a DROP CONSUMER GROUP.
+pub(super) fn drop_group(
+    world: &mut World<'_>,
+    group: &str,
+    topic: &str,
+    if_exists: bool,
+) -> Outcome {
+    if world.tables.other(entry::SUBSCRIPTION_FAMILY, topic.as_bytes()).is_none() {
+        return if if_exists { Ok(()) } else { Err(codes::no_topic()) };
+    }
+    if world.bench.groups().has(topic, group) {
+        return Err(codes::group_in_use());
+    }
+    let gone = positions(world, topic, Some(group));
+    if gone.is_empty() {
+        return if if_exists { Ok(()) } else { Err(codes::no_group()) };
+    }
+    define(world, entries(gone), codes::topic_exists)
+}
+
+/// Refuses a change of a table that takes away a column which a definition names.
+pub(super) fn check_used(world: &World<'_>, table: &Table, column: &str) -> Outcome {
+    let all = world.tables.others(entry::SUBSCRIPTION_FAMILY);
+    for own in all.filter_map(|(_, value)| Subscription::decode(value)) {
+        let Ok((Statement::Query(query), _)) = parse(&own.text) else { continue };
+        let Some(Source::Table(source, _)) = &query.first.from else { continue };
+        let database = source.database.as_ref().unwrap_or(&own.database);
+        let sub = world.tables.subtable(database, &source.name);
+        let reads = match sub {
+            Some(sub) => sub.stable == table.name,
+            None => database == table.name.database() && source.name == table.own_name(),
+        };
+        let named = || {
+            let mut names = Vec::new();
+            query.first.items.iter().for_each(|item| columns_in(&item.expr, &mut names));
+            query.first.filter.iter().for_each(|filter| columns_in(filter, &mut names));
+            names.iter().any(|name| name == column)
+        };
+        if reads && named() {
+            return Err(codes::field_used());
+        }
+    }
+    Ok(())
 }

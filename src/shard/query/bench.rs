@@ -1,5 +1,6 @@
 //! What a running query asks of the appliance, from its worker thread.
 
+use super::tail::LogTail;
 use super::{QueryControl, Snapshot, Task};
 use crate::log::{Batch, Chunk, Cursor, UpTo};
 use crate::model::command::Definitions;
@@ -7,12 +8,14 @@ use crate::model::event::{QueryOutput, Reply};
 use crate::model::name::TopicName;
 use crate::model::record::{Body, Offset, Record, TimeNs};
 use crate::model::refusal::Refusal;
-use crate::model::table::Tables;
+use crate::model::table::numbering::{Numbering, Wake};
+use crate::model::table::{Entry, Tables};
 use crate::model::topic::{LOG_TOPIC, Topic, TopicId};
 use crate::model::value::{Value, members, of_record, unescape_text};
 use crate::query::program::{Fault, Lookups};
-use crate::query::pull::{Bench, Numbered, Records, Stopped};
+use crate::query::pull::{Bench, Numbered, Records, Stopped, Tail};
 use crate::query::tables::store::Standing;
+use crate::query::tables::tmq::groups::Groups;
 use crate::shard::mail::{Mail, Origin, OwnedRecords, Work};
 use crate::shard::process::Process;
 use crate::sys::clock;
@@ -110,13 +113,13 @@ impl Worker {
         }
     }
 
-    fn snapshot(&self, topic: &Topic) -> Result<Snapshot, Fault> {
+    fn snapshot(&self, topic: TopicId) -> Result<Snapshot, Fault> {
         let (to, answer) = sync_channel(1);
-        let owner = self.process.owner_of(topic.id);
-        self.mail(owner, Mail::Snapshot { topic: topic.id, to });
+        let owner = self.process.owner_of(topic);
+        self.mail(owner, Mail::Snapshot { topic, to });
         match answer.recv_timeout(ANSWER) {
             Ok(Some(snapshot)) => Ok(snapshot),
-            Ok(None) => Err(Fault::new(format!("{} is gone", topic.name.short()))),
+            Ok(None) => Err(Fault::new("the topic is gone")),
             Err(_) => Err(Fault::new("the appliance is too busy")),
         }
     }
@@ -132,11 +135,11 @@ impl Bench for Worker {
     }
 
     fn open_at(&mut self, topic: &Arc<Topic>, from: Offset) -> Result<Box<dyn Records>, Fault> {
-        Ok(self.snapshot(topic)?.read(from))
+        Ok(self.snapshot(topic.id)?.read(from))
     }
 
     fn observed_fields(&mut self, topic: &Arc<Topic>) -> Result<Arc<[String]>, Fault> {
-        let snapshot = self.snapshot(topic)?;
+        let snapshot = self.snapshot(topic.id)?;
         let known = {
             let map = self.process.observed.lock().unwrap_or_else(PoisonError::into_inner);
             map.get(&topic.id).map(|o| (Arc::clone(&o.fields), o.up_to))
@@ -190,6 +193,46 @@ impl Bench for Worker {
             answers.push(self.work(Work::Append(topic.id, owned)));
         }
         answers.iter().try_for_each(|answer| self.done(answer))
+    }
+
+    fn tail(&mut self, topic: TopicId, from: Offset) -> Result<Box<dyn Tail>, Fault> {
+        let view = self.snapshot(topic)?.view;
+        let view = view.ok_or_else(|| Fault::new("the topic keeps nothing"))?;
+        Ok(Box::new(LogTail::new(view, from)))
+    }
+
+    fn numbering(&self, database: &str) -> Arc<Numbering> {
+        self.process.numberings.of(database)
+    }
+
+    fn groups(&self) -> Arc<Groups> {
+        Arc::clone(&self.process.groups)
+    }
+
+    fn position(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.process.directory().positions().get(key).cloned()
+    }
+
+    fn positions(&self, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let directory = self.process.directory();
+        let from = directory.positions().range(prefix.to_vec()..);
+        let own = from.take_while(|(key, _)| key.starts_with(prefix));
+        own.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    fn commit(&mut self, entries: Vec<Entry>) -> Result<(), Refusal> {
+        let answer = self.work(Work::Commit(entries));
+        self.done(&answer)
+    }
+
+    fn waker(&self) -> Wake {
+        let (process, peer) = (Arc::clone(&self.process), self.origin.peer);
+        Arc::new(move || {
+            // A full mailbox takes no call: the session's own time then answers it.
+            if let Some(mailbox) = process.mailboxes.get(peer.shard as usize) {
+                let _ = mailbox.post(Mail::Wake { peer });
+            }
+        })
     }
 
     fn lookups(&mut self) -> Arc<Lookups> {

@@ -5,6 +5,7 @@ use crate::broker::catalog::Change;
 use crate::model::flow::{Flow, FlowId};
 use crate::model::name::TopicName;
 use crate::model::table::Tables;
+use crate::model::table::entry::POSITION_FAMILY;
 use crate::model::topic::{Topic, TopicId};
 use crate::query::program::Lookups;
 use ahash::AHashMap;
@@ -21,6 +22,8 @@ pub struct Directory {
     lookups: Arc<Lookups>,
     flows: BTreeMap<FlowId, Arc<Flow>>,
     tables: Arc<Tables>,
+    /// Positions of consumer groups by their keys.
+    positions: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Directory {
@@ -53,6 +56,12 @@ impl Directory {
         &self.tables
     }
 
+    /// Positions of consumer groups, by key.
+    #[must_use]
+    pub fn positions(&self) -> &BTreeMap<Vec<u8>, Vec<u8>> {
+        &self.positions
+    }
+
     /// All topics.
     pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
         self.topics.values()
@@ -79,8 +88,21 @@ impl Directory {
                 }
             }
             Change::Defined(entries) => {
+                // Positions change often, and no statement looks at them.
+                for entry in entries.iter().filter(|entry| entry.family == POSITION_FAMILY) {
+                    match &entry.value {
+                        Some(value) => {
+                            self.positions.insert(entry.key.clone(), value.clone());
+                        }
+                        None => drop(self.positions.remove(&entry.key)),
+                    }
+                }
+                let others = || entries.iter().filter(|entry| entry.family != POSITION_FAMILY);
+                if others().next().is_none() {
+                    return;
+                }
                 let tables = Arc::make_mut(&mut self.tables);
-                for entry in entries.iter() {
+                for entry in others() {
                     tables.apply(entry.family, &entry.key, entry.value.as_deref());
                 }
             }

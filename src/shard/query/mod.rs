@@ -5,6 +5,7 @@
 //! a credit back when the connection's output has room. A connection that ends cancels its query.
 
 mod bench;
+mod tail;
 pub mod directory;
 pub mod pool;
 
@@ -149,6 +150,7 @@ impl Shard {
             Work::Define(wanted) => {
                 self.core.send(0, Mail::Define { origin, wanted: Box::new(wanted) });
             }
+            Work::Commit(entries) => self.core.send(0, Mail::Commit { origin, entries }),
             Work::Append(topic, records) => {
                 let owner = self.core.owner_of(topic);
                 let bound = Bound::Free;

@@ -16,6 +16,7 @@ use crate::model::topic::{Retention, Storage, Topic, TopicId};
 use crate::shard::core::Core;
 use crate::shard::mail::{Mail, Origin};
 use crate::shard::topic::definitions::{NEXT_FLOW_KEY, restore};
+use crate::shard::topic::told::tell;
 use ahash::{AHashMap, AHashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub(super) struct Pending {
     pub changes: Vec<Change>,
     pub origin: Origin,
     pub reply: Reply,
+    /// What subscribers are told of it.
+    pub told: Vec<Vec<u8>>,
 }
 
 /// A change that not every shard has heard of.
@@ -67,6 +70,7 @@ pub struct Topics {
     defining: usize,
     waiting: VecDeque<Mail>,
     events: Vec<Event>,
+    pub(super) commits: VecDeque<super::commits::Commit>,
 }
 
 impl Topics {
@@ -117,6 +121,7 @@ impl Topics {
             defining: 0,
             waiting: VecDeque::new(),
             events: Vec::new(),
+            commits: VecDeque::new(),
         };
         let mut changes: Vec<Change> = list.into_iter().map(Change::Created).collect();
         changes.extend(definitions);
@@ -134,6 +139,9 @@ impl Topics {
 
     /// Takes a request to make or delete something.
     pub fn request(&mut self, core: &mut Core, mail: Mail) {
+        if let Mail::Commit { origin, entries } = mail {
+            return self.commit(core, origin, entries);
+        }
         let name = match &mail {
             Mail::Create { name, .. } | Mail::Delete { name, .. } => Some(name),
             _ => None,
@@ -213,7 +221,9 @@ impl Topics {
                 let reply = Reply::Created { existed: existing.is_some() };
                 self.busy.push(name.clone());
                 let name = Some(name);
-                self.pending.push_back(Pending { durable_at, name, changes, origin, reply });
+                let told = Vec::new();
+                let pending = Pending { durable_at, name, changes, origin, reply, told };
+                self.pending.push_back(pending);
             }
             Err(why) => refuse(core, origin, crate::shard::topic::owner::refusal(why)),
         }
@@ -239,7 +249,9 @@ impl Topics {
                 let reply = Reply::Done;
                 self.busy.push(name.clone());
                 let name = Some(name.clone());
-                self.pending.push_back(Pending { durable_at, name, changes, origin, reply });
+                let told = Vec::new();
+                let pending = Pending { durable_at, name, changes, origin, reply, told };
+                self.pending.push_back(pending);
             }
             Ok(None) => core.reply(origin, Reply::Refused(Refusal::UnknownTopic)),
             Err(why) => {
@@ -265,11 +277,13 @@ impl Topics {
         for event in std::mem::take(&mut self.events) {
             match event {
                 Event::Acknowledged { below } => {
+                    self.commits_durable(core, below);
                     while let Some(pending) = self.pending.pop_front_if(|p| p.durable_at < below) {
                         self.announce(core, pending);
                     }
                 }
                 Event::Failed { from, below, why } => {
+                    self.commits_failed(core, from..below, why);
                     let lost = |p: &Pending| (from..below).contains(&p.durable_at);
                     let (failed, kept) = self.pending.drain(..).partition(lost);
                     self.pending = kept;
@@ -359,8 +373,10 @@ impl Topics {
     pub(super) fn announce(&mut self, core: &mut Core, pending: Pending) {
         self.next_round += 1;
         let round = self.next_round;
-        let left = usize::from(core.shards());
-        let Pending { name, changes, origin, reply, .. } = pending;
+        let mut left = usize::from(core.shards());
+        let Pending { name, changes, origin, reply, told, .. } = pending;
+        // Numbered before anybody can write into what is defined.
+        left += usize::from(tell(core, round, &told));
         self.spreading.insert(round, Spreading { left, name, origin, reply });
         let last = changes.len().saturating_sub(1);
         for (index, change) in changes.into_iter().enumerate() {
@@ -392,7 +408,7 @@ impl Topics {
     /// Whether everything asked for is durable.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.commits.is_empty()
     }
 }
 

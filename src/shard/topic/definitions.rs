@@ -82,7 +82,14 @@ impl Topics {
         match put {
             Ok(durable_at) => {
                 self.next_flow = id + 1;
-                self.wait_for(Pending { durable_at, name: None, changes, origin, reply });
+                self.wait_for(Pending {
+                    durable_at,
+                    name: None,
+                    changes,
+                    origin,
+                    reply,
+                    told: Vec::new(),
+                });
             }
             Err(why) => refuse(core, origin, why),
         }
@@ -105,11 +112,19 @@ impl Topics {
         let reply = Reply::Done;
         match durable_at {
             Some(durable_at) => {
-                self.wait_for(Pending { durable_at, name: None, changes, origin, reply });
+                self.wait_for(Pending {
+                    durable_at,
+                    name: None,
+                    changes,
+                    origin,
+                    reply,
+                    told: Vec::new(),
+                });
             }
             None => {
                 self.count_definition();
-                let pending = Pending { durable_at: 0, name: None, changes, origin, reply };
+                let pending =
+                    Pending { durable_at: 0, name: None, changes, origin, reply, told: Vec::new() };
                 self.announce(core, pending);
             }
         }
@@ -179,7 +194,14 @@ impl Topics {
             Ok(durable_at) => {
                 let changes = vec![Change::Lookup(name.into(), Some(value))];
                 let reply = Reply::Created { existed };
-                self.wait_for(Pending { durable_at, name: None, changes, origin, reply });
+                self.wait_for(Pending {
+                    durable_at,
+                    name: None,
+                    changes,
+                    origin,
+                    reply,
+                    told: Vec::new(),
+                });
             }
             Err(why) => refuse(core, origin, why),
         }
@@ -195,7 +217,14 @@ impl Topics {
             Ok(Some(durable_at)) => {
                 let changes = vec![Change::Lookup(name.into(), None)];
                 let reply = Reply::Done;
-                self.wait_for(Pending { durable_at, name: None, changes, origin, reply });
+                self.wait_for(Pending {
+                    durable_at,
+                    name: None,
+                    changes,
+                    origin,
+                    reply,
+                    told: Vec::new(),
+                });
             }
             Ok(None) => refuse(core, origin, Refusal::UnknownLookup),
             Err(why) => refuse(core, origin, why),

@@ -44,7 +44,14 @@ impl Topics {
             Ok(durable_at) => {
                 let changes = vec![Change::Hidden(topic, joined.into())];
                 let reply = Reply::Done;
-                self.wait_for(Pending { durable_at, name: None, changes, origin, reply });
+                self.wait_for(Pending {
+                    durable_at,
+                    name: None,
+                    changes,
+                    origin,
+                    reply,
+                    told: Vec::new(),
+                });
             }
             Err(why) => refuse(core, origin, why),
         }

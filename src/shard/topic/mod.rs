@@ -3,8 +3,10 @@
 
 pub mod ballast;
 pub mod changes;
+mod commits;
 pub mod definitions;
 pub mod deliver;
 pub mod hidden;
 pub mod owner;
+pub mod told;
 mod typed;

@@ -15,7 +15,8 @@ use crate::log::{self, Batch, Event, Partition, Pipe, Settings, SpaceState};
 use crate::model::flow::{Derivation, FlowId};
 use crate::model::record::{Body, Offset, Record};
 use crate::model::refusal::Refusal;
-use crate::model::topic::{Storage, Topic, TopicId};
+use crate::model::table::numbering::{Numbering, Numberings};
+use crate::model::topic::{DEFINITIONS_TOPIC, Storage, Topic, TopicId};
 use crate::proto::contract::Bound;
 use crate::shard::mail::{Origin, OwnedRecords};
 use ahash::AHashMap;
@@ -67,13 +68,17 @@ pub struct Owned {
     /// Subscriptions, by shard.
     pub interest: Vec<u32>,
     waiting: VecDeque<Waiting>,
+    /// What counts its records, if subscriptions do.
+    pub(super) numbers: Option<Arc<Numbering>>,
+    /// Numbered appends without an answer: the last offset and the first number.
+    numbered: VecDeque<(Offset, u64, Arc<Numbering>)>,
     /// Its queue, if it was ever consumed.
     pub queued: Option<Box<Queued>>,
     /// Where the last record of each flow came from, at the restart.
     pub repeats: AHashMap<FlowId, Derivation>,
     /// Appends that wait for room in the queue.
     parked: VecDeque<(Origin, OwnedRecords)>,
-    dirty: bool,
+    pub(super) dirty: bool,
 }
 
 /// What a turn has for others.
@@ -104,8 +109,8 @@ pub struct Outcome {
 pub struct Owner {
     /// The files.
     pub disk: ThreadDisk,
-    topics: AHashMap<TopicId, Owned>,
-    dirty: Vec<TopicId>,
+    pub(super) topics: AHashMap<TopicId, Owned>,
+    pub(super) dirty: Vec<TopicId>,
     /// Queues that may have something to hand out.
     active_queues: Vec<TopicId>,
     /// Topics whose next commit waits for more, and since when (monotonic ns).
@@ -120,6 +125,7 @@ pub struct Owner {
     events: Vec<Event>,
     /// Appends of flows that were all there already.
     repeated: Vec<Origin>,
+    pub(super) numberings: Arc<Numberings>,
 }
 
 /// Tags of a topic's log and of its position file.
@@ -142,7 +148,12 @@ pub(in crate::shard) fn refusal(why: log::Refusal) -> Refusal {
 impl Owner {
     /// An empty one.
     #[must_use]
-    pub fn new(config: &Config, shards: usize, disk: ThreadDisk) -> Self {
+    pub fn new(
+        config: &Config,
+        shards: usize,
+        disk: ThreadDisk,
+        numberings: Arc<Numberings>,
+    ) -> Self {
         let durability = match config.durability {
             Durability::Os => log::Durability::Os,
             Durability::Group => log::Durability::Group,
@@ -162,6 +173,7 @@ impl Owner {
             space: SpaceState::Ok,
             events: Vec::new(),
             repeated: Vec::new(),
+            numberings,
         }
     }
 
@@ -190,7 +202,12 @@ impl Owner {
                 if self.retention.on_full == OnFull::Trim {
                     partition.trim_when_full();
                 }
-                topic.shared.advance(partition.watermarks().appended(), last_time(&partition));
+                let (time, number) = last_of(&partition);
+                topic.shared.advance(partition.watermarks().appended(), time);
+                let counts = topic.typed && topic.id != DEFINITIONS_TOPIC;
+                if counts && partition.watermarks().appended() > 0 {
+                    self.numberings.of(topic.name.database()).raise(number + 1);
+                }
                 report = found;
                 Store::Log(Box::new(partition))
             }
@@ -200,6 +217,8 @@ impl Owner {
             store,
             interest: vec![0; self.shards],
             waiting: VecDeque::new(),
+            numbers: topic.typed.then(|| self.numberings.of(topic.name.database())),
+            numbered: VecDeque::new(),
             queued: None,
             repeats: AHashMap::new(),
             parked: VecDeque::new(),
@@ -237,7 +256,8 @@ impl Owner {
 
     /// Gives a topic up and deletes what it holds. Gives those that wait, and its consumers.
     pub fn delete(&mut self, topic: TopicId) -> (Vec<Origin>, Vec<Peer>) {
-        let Some(owned) = self.topics.remove(&topic) else { return (Vec::new(), Vec::new()) };
+        let Some(mut owned) = self.topics.remove(&topic) else { return (Vec::new(), Vec::new()) };
+        owned.settle_numbers(|_| true);
         let waiting = owned.waiting.iter().map(|w| w.origin);
         let origins = waiting.chain(owned.parked.iter().map(|(origin, _)| *origin)).collect();
         let consumers = owned.queued.iter().flat_map(|q| q.queue.consumers()).collect();
@@ -600,15 +620,17 @@ fn keeps(
     }
 }
 
-fn last_time(partition: &Partition) -> i64 {
+/// Time and producer of the last record.
+fn last_of(partition: &Partition) -> (i64, u64) {
     let view = Arc::clone(partition.view());
     let end = partition.watermarks().appended();
     if end == 0 {
-        return 0;
+        return (0, 0);
     }
     let mut cursor = log::Cursor::new(view, end - 1);
     let chunk = cursor.next_batch(1, log::UpTo::Written);
-    chunk.and_then(|chunk| chunk.iter().last().map(|(_, record)| record.time)).unwrap_or(0)
+    let last = chunk.as_ref().and_then(|chunk| chunk.iter().last());
+    last.map_or((0, 0), |(_, record)| (record.time, record.producer))
 }
 
 impl Owned {
@@ -618,14 +640,48 @@ impl Owned {
         self.repeats.get(&flow).is_some_and(|last| from <= *last)
     }
 
-    fn append(&mut self, origin: Origin, records: &[Record<'_>]) -> Result<usize, Refusal> {
-        let appended = match &mut self.store {
-            Store::Log(partition) => partition.append(records),
-            Store::Pipe(pipe) => pipe.append(records),
+    pub(super) fn append(
+        &mut self,
+        origin: Origin,
+        records: &[Record<'_>],
+    ) -> Result<usize, Refusal> {
+        let numbers = self.numbers.clone().map(|numbers| (numbers.take(records.len()), numbers));
+        let numbered: Vec<Record<'_>>;
+        let list = match &numbers {
+            Some((first, _)) => {
+                let list = records.iter().zip(*first..);
+                numbered = list.map(|(record, producer)| Record { producer, ..*record }).collect();
+                &numbered
+            }
+            None => records,
         };
-        let last = appended.map_err(refusal)?.last;
+        let appended = match &mut self.store {
+            Store::Log(partition) => partition.append(list),
+            Store::Pipe(pipe) => pipe.append(list),
+        };
+        let last = match appended {
+            Ok(appended) => appended.last,
+            Err(why) => {
+                if let Some((first, numbers)) = numbers {
+                    numbers.give_back(first, records.len());
+                }
+                return Err(refusal(why));
+            }
+        };
+        self.numbered.extend(numbers.map(|(first, numbers)| (last, first, numbers)));
         self.waiting.push_back(Waiting { last, origin });
         Ok(records.len() * 64)
+    }
+
+    /// The log has answered for the appends with these last offsets.
+    fn settle_numbers(&mut self, answered: impl Fn(Offset) -> bool) {
+        self.numbered.retain(|(last, first, numbers)| {
+            let settled = answered(*last);
+            if settled {
+                numbers.settle(*first);
+            }
+            !settled
+        });
     }
 
     fn is_full(&self, topic_size: u64) -> bool {
@@ -653,6 +709,12 @@ impl Owned {
         for event in events.drain(..) {
             match event {
                 Event::Acknowledged { below } => {
+                    while let Some((_, first, numbers)) =
+                        self.numbered.pop_front_if(|(last, ..)| *last < below)
+                    {
+                        numbers.settle(first);
+                    }
+                    self.topic.shared.grown();
                     while self.waiting.front().is_some_and(|w| w.last < below) {
                         if let Some(waiting) = self.waiting.pop_front() {
                             outcome.done.push((waiting.origin, Ok(())));
@@ -660,6 +722,7 @@ impl Owned {
                     }
                 }
                 Event::Failed { from, below, why } => {
+                    self.settle_numbers(|last| (from..below).contains(&last));
                     let failed = |w: &Waiting| (from..below).contains(&w.last);
                     let lost = self.waiting.iter().filter(|w| failed(w));
                     outcome.done.extend(lost.map(|w| (w.origin, Err(refusal(why)))));

@@ -8,6 +8,7 @@ use crate::model::event::Reply;
 use crate::model::refusal::Refusal;
 use crate::model::table::{Entry, Require};
 use crate::model::topic::{Retention, Storage, Topic};
+use crate::query::tables::tmq::meta;
 use crate::shard::core::Core;
 use crate::shard::mail::Origin;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ impl Topics {
 
     /// Writes what was checked.
     fn write(&mut self, core: &mut Core, wanted: &Definitions) -> Result<Pending, Refusal> {
+        let told = meta::told(core.process.directory().tables(), wanted);
         let mut changes = Vec::new();
         let mut durable_at = 0;
         for name in &wanted.delete {
@@ -67,7 +69,7 @@ impl Topics {
         // The definition is known before its topic is.
         changes.insert(0, Change::Defined(wanted.entries.clone().into()));
         let (origin, reply) = (Origin::nobody(core.id), Reply::Done);
-        Ok(Pending { durable_at, name: None, changes, origin, reply })
+        Ok(Pending { durable_at, name: None, changes, origin, reply, told })
     }
 }
 

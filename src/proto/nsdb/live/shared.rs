@@ -6,8 +6,7 @@
 //! for each query that the index finds.
 
 use crate::model::event::Records;
-use crate::model::interest::Lens;
-use crate::model::memo::Memo;
+use crate::model::interest::{Lens, Memo};
 use crate::model::record::{Offset, Record};
 use crate::model::topic::TopicId;
 use crate::model::value::Value;

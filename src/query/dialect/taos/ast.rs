@@ -239,7 +239,8 @@ pub enum Change {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Over {
     Database(String),
-    Stable(Name, Option<Expr>),
+    /// With a condition on tags, and its text.
+    Stable(Name, Option<(Expr, String)>),
     Query(Box<Query>, String),
 }
 
@@ -257,6 +258,9 @@ pub enum Show {
         like: Option<String>,
     },
     Topics,
+    Consumers,
+    Subscriptions,
+    Vgroups(Option<String>),
     Dnodes,
     CreateDatabase(String),
     /// And whether it was asked for as a supertable.
@@ -325,6 +329,11 @@ pub enum Statement {
     User {
         name: String,
         change: UserChange,
+    },
+    DropGroup {
+        group: String,
+        topic: String,
+        if_exists: bool,
     },
     Show(Show),
     Describe(Name),

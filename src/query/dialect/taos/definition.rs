@@ -201,7 +201,13 @@ impl Parser<'_> {
             Over::Database(self.name()?)
         } else if self.word("stable") {
             let table = self.table_name()?;
-            let filter = if self.word("where") { Some(self.expr()?) } else { None };
+            let filter = if self.word("where") {
+                let start = self.start();
+                let filter = self.expr()?;
+                Some((filter, self.since(start).to_owned()))
+            } else {
+                None
+            };
             Over::Stable(table, filter)
         } else if self.is_word("select") {
             let start = self.start();
@@ -226,6 +232,12 @@ impl Parser<'_> {
         }
         if self.word("user") {
             return self.drop_user();
+        }
+        if self.words(&["consumer", "group"]) {
+            let if_exists = self.if_exists();
+            let group = self.name()?;
+            self.need_word("on")?;
+            return Ok(Statement::DropGroup { group, topic: self.name()?, if_exists });
         }
         let stable = self.word("stable");
         if !stable {

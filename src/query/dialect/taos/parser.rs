@@ -334,7 +334,7 @@ impl<'a> Parser<'a> {
         let Some(what) = self.word_at(0) else { return self.wrong() };
         if normal || child || database.is_some() {
             let plain = !normal && !child;
-            if what != "tables" && !(what == "stables" && plain) {
+            if what != "tables" && !(matches!(what.as_str(), "stables" | "vgroups") && plain) {
                 return self.wrong();
             }
         }
@@ -344,8 +344,10 @@ impl<'a> Parser<'a> {
             "tables" => Show::Tables { database, like: self.like()?, normal, child },
             "stables" => Show::Stables { database, like: self.like()? },
             "topics" => Show::Topics,
+            "consumers" => Show::Consumers,
+            "subscriptions" => Show::Subscriptions,
+            "vgroups" => Show::Vgroups(database),
             "dnodes" => Show::Dnodes,
-            "consumers" | "subscriptions" => Show::Empty("name"),
             _ => return self.wrong_before(),
         };
         Ok(Statement::Show(show))

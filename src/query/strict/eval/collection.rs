@@ -2,15 +2,18 @@
 
 use super::keys::Seen;
 use super::{Machine, Value};
+use crate::model::topic::Topic;
 use crate::query::strict::cast::{cast, each_item};
 use crate::query::strict::files;
-use crate::query::strict::json::{of_record, scalar_text};
+use crate::query::strict::json::{of_checked, of_record, scalar_text};
 use crate::query::strict::operators::{mismatch, truth};
 use crate::query::strict::plan::{FileSource, Node};
 use crate::query::strict::types::{Kind, Name};
 use crate::query::strict::value::{Halt, ListBuilder};
+use crate::query::tables::store::StandingRows;
 use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Takes an element; `false`: no more is wanted.
 pub(super) type Sink<'s, 'm> = &'s mut dyn FnMut(&mut Machine<'m>, Value) -> Result<bool, Halt>;
@@ -177,6 +180,9 @@ impl<'m> Machine<'m> {
         else {
             return Ok(Each::Ended);
         };
+        if topic.typed {
+            return self.standing(topic, sink);
+        }
         let mut records = self.bench.open(topic).map_err(|fault| Halt::Failed(fault.0))?;
         let mut outcome = Ok(Each::Ended);
         loop {
@@ -186,26 +192,37 @@ impl<'m> Machine<'m> {
                     over = true;
                     return ControlFlow::Break(());
                 }
-                record.each(&mut |record| {
-                    if over {
-                        return;
-                    }
-                    let value = of_record(&record.body);
-                    let time = record.time.div_euclid(1_000_000);
-                    self.record = (i64::try_from(offset).unwrap_or(i64::MAX), time);
-                    match self.tick().and_then(|()| sink(self, value)) {
-                        Ok(true) => return,
-                        Ok(false) => outcome = Ok(Each::Enough),
-                        Err(halt) => outcome = Err(halt),
-                    }
-                    over = true;
-                });
-                if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                let value = of_record(&record.body);
+                let time = record.time.div_euclid(1_000_000);
+                self.record = (i64::try_from(offset).unwrap_or(i64::MAX), time);
+                match self.tick().and_then(|()| sink(self, value)) {
+                    Ok(true) => return ControlFlow::Continue(()),
+                    Ok(false) => outcome = Ok(Each::Enough),
+                    Err(halt) => outcome = Err(halt),
+                }
+                over = true;
+                ControlFlow::Break(())
             });
             if over || !more.map_err(|fault| Halt::Failed(fault.0))? {
                 return outcome;
             }
         }
+    }
+
+    /// A typed table is a collection of the rows that stand; the number of a row is its offset.
+    fn standing(&mut self, topic: &Arc<Topic>, sink: Sink<'_, 'm>) -> Result<Each, Halt> {
+        let rows = StandingRows::of(self.bench, topic).map_err(|fault| Halt::Failed(fault.0))?;
+        let Some(mut rows) = rows else { return Ok(Each::Ended) };
+        let (mut text, mut number) = (Vec::new(), 0);
+        while let Some(time) = rows.next_into(&mut text) {
+            self.record = (number, time);
+            number += 1;
+            self.tick()?;
+            if !sink(self, of_checked(&text))? {
+                return Ok(Each::Enough);
+            }
+        }
+        Ok(Each::Ended)
     }
 
     fn file(&mut self, file: &'m FileSource, sink: Sink<'_, 'm>) -> Result<Each, Halt> {

@@ -4,7 +4,7 @@ use super::people::Person;
 use crate::model::table::Kind;
 use crate::model::table::rows::Cell;
 use crate::query::tables::World;
-use crate::query::tables::show::List;
+use crate::query::tables::tmq::show::List;
 
 /// Where clients of this front-end come to.
 const ENDPOINT: &str = "localhost:6041";

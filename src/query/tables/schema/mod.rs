@@ -5,7 +5,8 @@ pub mod lists;
 pub mod people;
 pub mod tags;
 
-use super::show::{List, databases, tables};
+use super::show::{databases, tables};
+use super::tmq::show::List;
 use super::{World, codes};
 use crate::model::name::TopicName;
 use crate::model::table::rows::Cell;

@@ -12,7 +12,7 @@ use crate::model::value::{Bytes, encode_bytes};
 use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::UserChange;
 use crate::query::tables::define::{define, entries};
-use crate::query::tables::show::List;
+use crate::query::tables::tmq::show::List;
 use crate::query::tables::{World, codes};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher};

@@ -7,7 +7,8 @@ use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::{Expr, Item, Name, Query, Select, Source};
 use crate::query::tables::convert::show;
 use crate::query::tables::relation::{Target, find};
-use crate::query::tables::show::{List, databases, listed};
+use crate::query::tables::show::{databases, listed};
+use crate::query::tables::tmq::show::List;
 use crate::query::tables::{Rows, World, codes, select};
 
 fn columns() -> Vec<(&'static str, Kind)> {

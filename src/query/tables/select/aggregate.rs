@@ -301,7 +301,15 @@ impl Aggregate {
         self.constants.get(at).and_then(number).unwrap_or(usual)
     }
 
-    fn value(&self, row: &[Cell], clock: &Clock) -> Cell {
+    /// What it is a function of; none: every row.
+    #[must_use]
+    pub fn argument(&self) -> Option<&Node> {
+        self.argument.as_ref()
+    }
+
+    /// Its argument for a row.
+    #[must_use]
+    pub fn value(&self, row: &[Cell], clock: &Clock) -> Cell {
         match &self.argument {
             Some(Node::Column(index)) => row.get(*index).cloned().unwrap_or_default(),
             Some(node) => eval(node, &Env::row(row, clock)),

@@ -33,6 +33,11 @@ pub(super) fn slices(plan: &Plan, relation: &Relation) -> Vec<Vec<usize>> {
     list
 }
 
+/// The columns that an expression names.
+pub(super) fn columns_of(node: &Node, list: &mut Vec<usize>) {
+    loose_columns(node, &Keys::default(), list);
+}
+
 /// What rows of a group have in common.
 #[derive(Debug, Default)]
 struct Keys {
@@ -181,7 +186,8 @@ fn group(
     }
 }
 
-fn emit(
+/// One row of output, unless HAVING leaves it out.
+pub(super) fn emit(
     plan: &Plan,
     slice: usize,
     row: &[Cell],

@@ -2,16 +2,19 @@
 //! LIMIT, in this order.
 //!
 //! Method: rows are cut into slices by their keys and slices into windows; each such group gives a
-//! row of aggregates, or several where a function gives several. Cost: all rows of the table that
-//! the query names are held, with the columns that it names.
+//! row of aggregates, or several where a function gives several. Cost: most aggregates are folded
+//! over the sheets of the table without rows ([`fold`]); otherwise the rows that the condition lets
+//! through are held, with the columns that the query names ([`rows`]).
 
 pub mod aggregate;
+mod fold;
 mod groups;
+mod from;
 mod histogram;
-mod interp;
-mod join;
+mod predicate;
+mod rows;
+pub mod scan;
 mod series;
-mod tags;
 pub mod window;
 
 use super::convert::{Clock, key, order};
@@ -28,6 +31,9 @@ use crate::query::dialect::taos::ast::{
 };
 use aggregate::Aggregate;
 use ahash::AHashSet;
+use from::{interp, join, tags};
+use rows::Top;
+use scan::Times;
 use std::cmp::Ordering;
 use window::Cut;
 
@@ -49,7 +55,7 @@ struct Plan {
     aggregates: Vec<Aggregate>,
     cut: Option<Cut>,
     fill: Option<Fill>,
-    range: (Option<i64>, Option<i64>),
+    range: Times,
     grouped: bool,
     clock: Clock,
 }
@@ -65,9 +71,13 @@ pub fn run(world: &mut World<'_>, query: &Query) -> Result<Rows, Wrong> {
     }
     let union = !query.unions.is_empty();
     let order: &[Order] = if union { &[] } else { &query.order };
-    let (mut rows, mut out) = select(world, &query.first, order)?;
+    let shown = query.limit.count.and_then(|count| count.checked_add(query.limit.offset));
+    let shown = shown.and_then(|count| usize::try_from(count).ok());
+    let whole = !union && query.slices.is_none();
+    let top = shown.filter(|_| whole).map(|count| Top { count, order });
+    let (mut rows, mut out) = select(world, &query.first, order, top)?;
     for (all, more) in &query.unions {
-        let (other, added) = select(world, more, &[])?;
+        let (other, added) = select(world, more, &[], None)?;
         if other.fields.len() != rows.fields.len() {
             return Err(codes::unsupported("union"));
         }
@@ -131,26 +141,28 @@ fn limit(out: &mut Vec<Out>, limit: Limit, each: bool) {
 }
 
 fn sort(out: &mut [Out], by: &[Order]) {
-    out.sort_by(|a, b| {
-        for (index, order_by) in by.iter().enumerate() {
-            let (Some(x), Some(y)) = (a.order.get(index), b.order.get(index)) else { continue };
-            let nulls = match (x.is_null(), y.is_null(), order_by.nulls_first) {
-                (true, false, Some(first)) => Some(first),
-                (false, true, Some(first)) => Some(!first),
-                _ => None,
-            };
-            let ordering = match nulls {
-                Some(true) => Ordering::Less,
-                Some(false) => Ordering::Greater,
-                None if order_by.descending => order(y, x),
-                None => order(x, y),
-            };
-            if ordering != Ordering::Equal {
-                return ordering;
-            }
+    out.sort_by(|a, b| compare(&a.order, &b.order, by));
+}
+
+/// Which of two rows comes first, by what they are sorted by.
+fn compare(a: &[Cell], b: &[Cell], by: &[Order]) -> Ordering {
+    for (order_by, (x, y)) in by.iter().zip(a.iter().zip(b)) {
+        let nulls = match (x.is_null(), y.is_null(), order_by.nulls_first) {
+            (true, false, Some(first)) => Some(first),
+            (false, true, Some(first)) => Some(!first),
+            _ => None,
+        };
+        let ordering = match nulls {
+            Some(true) => Ordering::Less,
+            Some(false) => Ordering::Greater,
+            None if order_by.descending => order(y, x),
+            None => order(x, y),
+        };
+        if ordering != Ordering::Equal {
+            return ordering;
         }
-        Ordering::Equal
-    });
+    }
+    Ordering::Equal
 }
 
 fn distinct(out: &mut Vec<Out>) {
@@ -197,7 +209,7 @@ fn inner(world: &mut World<'_>, query: &Query, alias: Option<&str>) -> Result<Re
         tag: false,
     };
     let columns = inner.fields.iter().map(column).collect();
-    Ok(Relation { columns, rows: inner.rows, precision: inner.precision, time })
+    Ok(Relation { columns, rows: inner.rows, scan: None, precision: inner.precision, time })
 }
 
 /// Every name that a select uses; `None` where `*` stands for all.
@@ -251,11 +263,39 @@ fn select(
     world: &mut World<'_>,
     select: &Select,
     order: &[Order],
+    top: Option<Top<'_>>,
 ) -> Result<(Rows, Vec<Out>), Wrong> {
     if let Some(grid) = &select.grid {
         return interp::run(world, select, grid, order);
     }
-    let mut relation = source(world, select, order)?;
+    let relation = source(world, select, order)?;
+    over(world, select, relation, order, top).map(|(rows, out, _)| (rows, out))
+}
+
+/// A select that gives each row by itself, over rows that are at hand.
+///
+/// # Errors
+/// It is none, or what is wrong with it.
+pub(super) fn each(
+    world: &mut World<'_>,
+    select: &Select,
+    relation: Relation,
+) -> Result<Rows, Wrong> {
+    let (mut rows, out, grouped) = over(world, select, relation, &[], None)?;
+    if grouped || select.distinct || !select.partition.is_empty() {
+        return Err(codes::bad_topic_query());
+    }
+    rows.rows = out.into_iter().map(|row| row.cells).collect();
+    Ok(rows)
+}
+
+fn over(
+    world: &mut World<'_>,
+    select: &Select,
+    mut relation: Relation,
+    order: &[Order],
+    top: Option<Top<'_>>,
+) -> Result<(Rows, Vec<Out>, bool), Wrong> {
     let clock = Clock { precision: relation.precision, ..world.clock() };
     let items = expand(&select.items, &relation.columns)?;
     let (about, parameters) = (world.about.clone(), world.parameters.clone());
@@ -269,16 +309,24 @@ fn select(
     };
     let filter = select.filter.as_ref().map(|filter| binder.bind(filter)).transpose()?;
     let (fields, plan) = bind(&mut binder, select, &items, order, filter.as_ref(), relation.time)?;
-    if let Some(filter) = &filter {
-        relation.rows.retain(|row| holds(&filter.node, &Env::row(row, &clock)));
-    }
     world.check()?;
-    let mut out =
-        if plan.grouped { groups::run(&plan, &relation, world)? } else { plain(&plan, &relation) };
+    let filter = filter.map(|filter| filter.node);
+    let mut out = if let Some(scan) = relation.scan.take() {
+        let time = relation.time.unwrap_or(0);
+        let beyond = filter.as_ref().filter(|node| !is_bounds(node, time, &clock));
+        let top = top.filter(|_| !select.distinct && plan.keys.is_empty());
+        rows::of_scan(&plan, scan, beyond, &mut relation, world, top)?
+    } else {
+        if let Some(filter) = &filter {
+            relation.rows.retain(|row| holds(filter, &Env::row(row, &clock)));
+        }
+        rows::of_rows(&plan, &relation, world)?
+    };
     if select.distinct {
         distinct(&mut out);
     }
-    Ok((Rows { fields, rows: Vec::new(), precision: clock.precision }, out))
+    let rows = Rows { fields, rows: Vec::new(), precision: clock.precision };
+    Ok((rows, out, plan.grouped))
 }
 
 /// Stars as the columns that they show.
@@ -431,12 +479,29 @@ fn cut_of(binder: &mut Binder<'_>, window: &Window) -> Result<Cut, Wrong> {
 }
 
 /// The times that a condition lets through at most.
-fn bounds(node: &Node, time: usize, clock: &Clock, range: &mut (Option<i64>, Option<i64>)) {
-    let Node::Binary(operator, left, right) = node else { return };
-    if *operator == Binary::And {
+fn bounds(node: &Node, time: usize, clock: &Clock, range: &mut Times) {
+    if let Node::Binary(Binary::And, left, right) = node {
         bounds(left, time, clock, range);
         return bounds(right, time, clock, range);
     }
+    let Some((low, high)) = bound(node, time, clock) else { return };
+    range.0 = low.map(|low| range.0.map_or(low, |old| old.max(low))).or(range.0);
+    range.1 = high.map(|high| range.1.map_or(high, |old| old.min(high))).or(range.1);
+}
+
+/// Whether a condition is nothing but bounds of the time.
+fn is_bounds(node: &Node, time: usize, clock: &Clock) -> bool {
+    match node {
+        Node::Binary(Binary::And, left, right) => {
+            is_bounds(left, time, clock) && is_bounds(right, time, clock)
+        }
+        _ => bound(node, time, clock).is_some(),
+    }
+}
+
+/// The first and the last time that a comparison lets through.
+fn bound(node: &Node, time: usize, clock: &Clock) -> Option<Times> {
+    let Node::Binary(operator, left, right) = node else { return None };
     let is_time = |node: &Node| matches!(node, Node::Column(index) if *index == time);
     let constant = |node: &Node| match node {
         Node::Const(_) | Node::Move(..) | Node::Cast(..) => {
@@ -448,34 +513,19 @@ fn bounds(node: &Node, time: usize, clock: &Clock, range: &mut (Option<i64>, Opt
         _ => None,
     };
     let (flipped, at) = match (is_time(left), is_time(right)) {
-        (true, false) => (false, constant(right)),
-        (false, true) => (true, constant(left)),
-        _ => return,
+        (true, false) => (false, constant(right)?),
+        (false, true) => (true, constant(left)?),
+        _ => return None,
     };
-    let Some(at) = at else { return };
-    let (low, high) = match (operator, flipped) {
+    Some(match (operator, flipped) {
         (Binary::Equal, _) => (Some(at), Some(at)),
         (Binary::GreaterOrEqual, false) | (Binary::LessOrEqual, true) => (Some(at), None),
-        (Binary::Greater, false) | (Binary::Less, true) => (at.checked_add(1), None),
+        (Binary::Greater, false) | (Binary::Less, true) => (Some(at.checked_add(1)?), None),
         (Binary::LessOrEqual, false) | (Binary::GreaterOrEqual, true) => (None, Some(at)),
-        (Binary::Less, false) | (Binary::Greater, true) => (None, at.checked_sub(1)),
-        _ => (None, None),
-    };
-    range.0 = low.map(|low| range.0.map_or(low, |old| old.max(low))).or(range.0);
-    range.1 = high.map(|high| range.1.map_or(high, |old| old.min(high))).or(range.1);
+        (Binary::Less, false) | (Binary::Greater, true) => (None, Some(at.checked_sub(1)?)),
+        _ => return None,
+    })
 }
 
-/// Rows as they are, slice by slice.
-fn plain(plan: &Plan, relation: &Relation) -> Vec<Out> {
-    let mut out = Vec::new();
-    for (slice, list) in groups::slices(plan, relation).into_iter().enumerate() {
-        for at in list {
-            let Some(row) = relation.rows.get(at) else { continue };
-            let env = Env { range: plan.range, ..Env::row(row, &plan.clock) };
-            let cells = plan.items.iter().map(|item| eval(&item.node, &env)).collect();
-            let order = plan.order.iter().map(|node| eval(node, &env)).collect();
-            out.push(Out { slice, cells, order });
-        }
-    }
-    out
-}
+#[cfg(test)]
+mod tests;

@@ -4,14 +4,14 @@
 //! a key; the right side is put in a table by it. What else the condition says is asked of each
 //! pair. Cost: both sides are held, and a pair for each match.
 
-use super::{Relation, inner};
 use crate::model::table::rows::Cell;
 use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::{Binary, Expr, Join, Source};
 use crate::query::tables::convert::{Clock, key};
 use crate::query::tables::expr::bind::Binder;
 use crate::query::tables::expr::{Env, Node, holds};
-use crate::query::tables::relation::{Needed, RelationColumn, load as load_table};
+use crate::query::tables::relation::{Needed, Relation, RelationColumn, load as load_table};
+use crate::query::tables::select::{inner, rows};
 use crate::query::tables::{World, codes};
 use ahash::AHashMap;
 
@@ -21,7 +21,7 @@ const PAIRS_MAX: usize = 10_000_000;
 const CHECK_ROWS: usize = 10_000;
 
 /// Shows the conditions of joins, whose names are needed.
-pub(super) fn conditions(from: &Source, walk: &mut impl FnMut(&Expr)) {
+pub(in crate::query::tables::select) fn conditions(from: &Source, walk: &mut impl FnMut(&Expr)) {
     let mut next = from;
     while let Source::Join(join) = next {
         join.on.iter().for_each(&mut *walk);
@@ -37,14 +37,18 @@ fn side(
     needed: &Needed,
 ) -> Result<Relation, Wrong> {
     match source {
-        Source::Table(name, alias) => load_table(world, name, alias.as_deref(), needed),
+        Source::Table(name, alias) => {
+            let mut relation = load_table(world, name, alias.as_deref(), needed)?;
+            rows::hold(&mut relation, world)?;
+            Ok(relation)
+        }
         Source::Query(query, alias) => inner(world, query, alias.as_deref()),
         Source::Join(join) => load(world, join, filter, needed),
     }
 }
 
 /// The relation of a join; where it has no condition of its own, that of WHERE says what is equal.
-pub(super) fn load(
+pub(in crate::query::tables::select) fn load(
     world: &mut World<'_>,
     join: &Join,
     filter: Option<&Expr>,
@@ -88,7 +92,7 @@ pub(super) fn load(
         return Err(codes::unsupported("join"));
     }
     let rows = combine(world, &left, &right, &pairs, (&rest, join.outer, &clock))?;
-    Ok(Relation { columns, rows, precision: left.precision, time: left.time })
+    Ok(Relation { columns, rows, scan: None, precision: left.precision, time: left.time })
 }
 
 fn conjuncts<'a>(expr: &'a Expr, list: &mut Vec<&'a Expr>) {

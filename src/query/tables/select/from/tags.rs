@@ -9,7 +9,7 @@ use crate::query::tables::{World, codes};
 use std::sync::Arc;
 
 /// The relation of all subtables of a supertable, or of one subtable.
-pub(super) fn load(
+pub(in crate::query::tables::select) fn load(
     world: &mut World<'_>,
     name: &Name,
     alias: Option<&str>,
@@ -38,5 +38,5 @@ pub(super) fn load(
         tags.chain([Cell::Text(Arc::clone(&sub.name))]).collect()
     };
     let rows = subs.iter().map(row).collect();
-    Ok(Relation { columns, rows, precision: table.precision, time: None })
+    Ok(Relation { columns, rows, scan: None, precision: table.precision, time: None })
 }

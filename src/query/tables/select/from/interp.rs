@@ -3,7 +3,6 @@
 //! Method: each step becomes a row of its own, with the values there in columns of their own; the
 //! select list is bound to these rows as to any others.
 
-use super::{Out, expand, output, source};
 use crate::model::table::Kind;
 use crate::model::table::rows::Cell;
 use crate::query::dialect::taos::Wrong;
@@ -12,6 +11,7 @@ use crate::query::tables::convert::{Clock, key, literal, number, store};
 use crate::query::tables::expr::bind::Binder;
 use crate::query::tables::expr::{Env, Typed, eval, holds};
 use crate::query::tables::relation::RelationColumn;
+use crate::query::tables::select::{Out, expand, output, rows, source};
 use crate::query::tables::{Field, Rows, World, codes, time};
 use ahash::AHashMap;
 
@@ -25,13 +25,14 @@ const FILLED: &str = "_isfilled";
 type Wanted = (Typed, bool);
 
 /// Runs a select with RANGE.
-pub(super) fn run(
+pub(in crate::query::tables::select) fn run(
     world: &mut World<'_>,
     select: &Select,
     grid: &Grid,
     order: &[Order],
 ) -> Result<(Rows, Vec<Out>), Wrong> {
     let mut relation = source(world, select, order)?;
+    rows::hold(&mut relation, world)?;
     let time = relation.time.ok_or_else(|| codes::unsupported("range"))?;
     let clock = Clock { precision: relation.precision, ..world.clock() };
     let mut items = expand(&select.items, &relation.columns)?;

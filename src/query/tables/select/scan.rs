@@ -1,0 +1,120 @@
+//! The sheets that a query reads, and rows of them only where rows are needed.
+//!
+//! Invariant: a row is its time, the columns of `ids`, then the tail of its part. Cost: rows of one
+//! part are met in place; those of several are merged by a heap.
+
+use crate::model::table::ColumnId;
+use crate::model::table::rows::Cell;
+use crate::query::dialect::taos::Wrong;
+use crate::query::tables::store::Sheet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The first and the last time that a condition lets through.
+pub type Times = (Option<i64>, Option<i64>);
+
+/// A subtable, or the whole of a normal table.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its rows.
+    pub sheet: Arc<Sheet>,
+    /// Tags and name, which each row ends with.
+    pub tail: Vec<Cell>,
+}
+
+/// See the module's page.
+#[derive(Clone, Debug, Default)]
+pub struct Scan {
+    /// The columns behind the time.
+    pub ids: Vec<ColumnId>,
+    /// In order of creation.
+    pub parts: Vec<Part>,
+}
+
+impl Part {
+    /// The rows within these times.
+    #[must_use]
+    pub fn within(&self, (from, to): Times) -> Range<usize> {
+        let times = &self.sheet.times;
+        let begin = from.map_or(0, |from| times.partition_point(|time| *time < from));
+        let end = to.map_or(times.len(), |to| times.partition_point(|time| *time <= to));
+        begin..end.max(begin)
+    }
+}
+
+impl Scan {
+    /// A row of a part in which all but the tail is still null.
+    #[must_use]
+    pub fn blank(&self, part: &Part) -> Vec<Cell> {
+        let mut row = vec![Cell::Null; 1 + self.ids.len()];
+        row.extend_from_slice(&part.tail);
+        row
+    }
+
+    /// Puts the values of a row into what [`Scan::blank`] made for its part.
+    pub fn load(&self, part: &Part, at: usize, row: &mut [Cell]) {
+        let time = part.sheet.times.get(at).map_or(Cell::Null, |time| Cell::Int(*time));
+        let values = self.ids.iter().map(|id| part.sheet.column(*id).map(|v| v.get(at)));
+        let cells = std::iter::once(time).chain(values.map(Option::unwrap_or_default));
+        row.iter_mut().zip(cells).for_each(|(slot, cell)| *slot = cell);
+    }
+
+    /// One row.
+    #[must_use]
+    pub fn row(&self, part: usize, at: usize) -> Vec<Cell> {
+        let Some(part) = self.parts.get(part) else { return Vec::new() };
+        let mut row = self.blank(part);
+        self.load(part, at, &mut row);
+        row
+    }
+
+    /// Shows some rows of one part.
+    pub fn each_of(&self, part: &Part, rows: Range<usize>, mut see: impl FnMut(usize, &[Cell])) {
+        let mut row = self.blank(part);
+        for at in rows {
+            self.load(part, at, &mut row);
+            see(at, &row);
+        }
+    }
+
+    /// Shows all rows within these times, in order of time, then of the parts, until `see` wants no
+    /// more.
+    ///
+    /// # Errors
+    /// Those of `see`.
+    pub fn each(
+        &self,
+        times: Times,
+        see: &mut dyn FnMut(&[Cell]) -> Result<bool, Wrong>,
+    ) -> Result<(), Wrong> {
+        let mut rows: Vec<Vec<Cell>> = self.parts.iter().map(|part| self.blank(part)).collect();
+        let mut next = BinaryHeap::new();
+        let mut ends = Vec::with_capacity(self.parts.len());
+        for (number, part) in self.parts.iter().enumerate() {
+            let range = part.within(times);
+            let first = part.sheet.times.get(range.start).filter(|_| !range.is_empty());
+            next.extend(first.map(|time| Reverse((*time, number, range.start))));
+            ends.push(range.end);
+        }
+        while let Some(Reverse((_, number, mut at))) = next.pop() {
+            let (part, row, end) = (&self.parts[number], &mut rows[number], ends[number]);
+            loop {
+                self.load(part, at, row);
+                if !see(row)? {
+                    return Ok(());
+                }
+                at += 1;
+                let Some(time) = part.sheet.times.get(at).filter(|_| at < end) else { break };
+                // Most often the same part goes on, above all if there is only one.
+                if next.peek().is_some_and(|Reverse((other, n, _))| (*other, *n) < (*time, number))
+                {
+                    next.push(Reverse((*time, number, at)));
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
