@@ -3,6 +3,7 @@
 //! Method: each step becomes a row of its own, with the values there in columns of their own; the
 //! select list is bound to these rows as to any others.
 
+use super::source;
 use crate::model::table::Kind;
 use crate::model::table::rows::Cell;
 use crate::query::dialect::taos::Wrong;
@@ -11,7 +12,7 @@ use crate::query::tables::convert::{Clock, key, literal, number, store};
 use crate::query::tables::expr::bind::Binder;
 use crate::query::tables::expr::{Env, Typed, eval, holds};
 use crate::query::tables::relation::RelationColumn;
-use crate::query::tables::select::{Out, expand, output, rows, source};
+use crate::query::tables::select::{Out, expand, output, rows};
 use crate::query::tables::{Field, Rows, World, codes, time};
 use ahash::AHashMap;
 

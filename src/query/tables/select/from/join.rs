@@ -4,6 +4,7 @@
 //! a key; the right side is put in a table by it. What else the condition says is asked of each
 //! pair. Cost: both sides are held, and a pair for each match.
 
+use super::inner;
 use crate::model::table::rows::Cell;
 use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::{Binary, Expr, Join, Source};
@@ -11,7 +12,7 @@ use crate::query::tables::convert::{Clock, key};
 use crate::query::tables::expr::bind::Binder;
 use crate::query::tables::expr::{Env, Node, holds};
 use crate::query::tables::relation::{Needed, Relation, RelationColumn, load as load_table};
-use crate::query::tables::select::{inner, rows};
+use crate::query::tables::select::rows;
 use crate::query::tables::{World, codes};
 use ahash::AHashMap;
 
@@ -21,7 +22,7 @@ const PAIRS_MAX: usize = 10_000_000;
 const CHECK_ROWS: usize = 10_000;
 
 /// Shows the conditions of joins, whose names are needed.
-pub(in crate::query::tables::select) fn conditions(from: &Source, walk: &mut impl FnMut(&Expr)) {
+pub(super) fn conditions(from: &Source, walk: &mut impl FnMut(&Expr)) {
     let mut next = from;
     while let Source::Join(join) = next {
         join.on.iter().for_each(&mut *walk);
@@ -48,7 +49,7 @@ fn side(
 }
 
 /// The relation of a join; where it has no condition of its own, that of WHERE says what is equal.
-pub(in crate::query::tables::select) fn load(
+pub(super) fn load(
     world: &mut World<'_>,
     join: &Join,
     filter: Option<&Expr>,

@@ -9,7 +9,7 @@ use crate::query::tables::{World, codes};
 use std::sync::Arc;
 
 /// The relation of all subtables of a supertable, or of one subtable.
-pub(in crate::query::tables::select) fn load(
+pub(super) fn load(
     world: &mut World<'_>,
     name: &Name,
     alias: Option<&str>,
