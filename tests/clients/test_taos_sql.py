@@ -514,3 +514,17 @@ def statements_bind(kind, values, want):
         ask("add_batch", stmt_id=id)
         eq(ask("exec", stmt_id=id)["affected"], 3)
     eq(taos.rows("select v from t"), want)
+
+
+@test
+def the_vgroup_of_a_table_and_who_may_come_from_where():
+    with Server('[[user]]\nname = "a"\npassword = "b"\nroles = ["read", "write", "admin"]\n'
+                '[[user]]\nname = "far"\npassword = "b"\nhosts = ["10.*"]\nroles = ["read"]\n') as server:
+        eq(code(server, "create database d vgroups 4", "a", "b"), 0)
+        port = server.ports["taos"]
+        for body, want in [(b'["t1", "t2"]', {"code": 0, "vgIDs": [int, int]}), (b"[]", {"code": 0, "vgIDs": []}),
+                           (b"[1]", {"code": 65535, "desc": str}), (b"x", {"code": 65535, "desc": str})]:
+            eq(http_call(port, "POST", "/rest/sql/d/vgid", body=body, auth=("a", "b")).json, want)
+        eq(http_call(port, "POST", "/rest/sql/no/vgid", body=b"[]", auth=("a", "b")).json["code"], 0x0388)
+        eq(code(server, "select 1", "far", "b"), 65535)
+        eq(code(server, "select 1", "far", "c"), 0x0357)
