@@ -402,6 +402,10 @@ GROUPS = [
         ("select percentile(v, 101) from t", 0x2802),
         ("select diff(v, 3) from t", [[1], [2]]),
         ("select count(*) from (select a from (select v as a from t) where a > 1)", [[2]]),
+        ("create table fl (ts timestamp, x float)", None),
+        ("insert into fl values (@0, 1.1) (@1000, 2.2)", [[2]]),
+        ("select x from fl where x = 1.1 or x in (2.2)", [[1.1], [2.2]]),
+        ("select x from fl where x > 1.1", [[2.2]]),
     ]),
 ]
 

@@ -269,8 +269,13 @@ impl Binder<'_> {
         Ok(Typed { node, kind: Kind::Bool })
     }
 
-    /// A constant that is compared with a value of this kind: texts become times and bytes.
+    /// A constant that is compared with a value of this kind: texts become times and bytes, numbers
+    /// lose what a column of 32 bits does not have.
     fn against(&self, typed: Typed, kind: Kind) -> Bound<Typed> {
+        if let (Kind::Float, Node::Const(Cell::Double(n))) = (kind, &typed.node) {
+            // As the column has it, so that 1.1 is found.
+            return Ok(constant(Cell::Double(f64::from(*n as f32)), Kind::Double));
+        }
         let Node::Const(Cell::Text(text)) = &typed.node else { return Ok(typed) };
         if kind == Kind::Timestamp {
             let Clock { precision, zone, .. } = *self.clock;
