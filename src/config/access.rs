@@ -135,6 +135,12 @@ impl Access {
         }
     }
 
+    /// Whether a user that is refused is so for the address alone.
+    #[must_use]
+    pub fn is_elsewhere(&self, credential: Credential<'_>) -> bool {
+        self.find(credential).is_some()
+    }
+
     fn find(&self, credential: Credential<'_>) -> Option<usize> {
         let (name, secret) = match credential {
             Credential::Token(token) => (None, token.to_owned()),

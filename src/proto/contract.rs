@@ -7,6 +7,7 @@ use crate::model::event::Event;
 use crate::model::flow::{Flow, FlowSpec};
 use crate::model::name::TopicName;
 use crate::model::record::{Body, TimeNs};
+use crate::model::table::Tables;
 use crate::model::topic::Topic;
 use crate::query::program::Lookups;
 use crate::query::pull::Job;
@@ -89,6 +90,8 @@ pub trait Intake {
     fn config(&self) -> &Config;
     /// The users.
     fn access(&self) -> &Access;
+    /// Everything that is defined about typed tables.
+    fn tables(&self) -> Arc<Tables>;
     /// Wall clock of this turn.
     fn now(&self) -> TimeNs;
     /// Appends records, all or none; answered by one [`crate::model::event::Reply`].

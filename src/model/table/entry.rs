@@ -17,6 +17,8 @@ pub const SUBTABLE_FAMILY: u8 = 7;
 pub const SUBSCRIPTION_FAMILY: u8 = 8;
 /// Entries of positions of consumer groups.
 pub const POSITION_FAMILY: u8 = 9;
+/// Entries of users that statements made; the key is the name.
+pub const USER_FAMILY: u8 = 16;
 
 /// What must be so for an entry to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,12 +72,34 @@ pub fn encode_database(database: &Database) -> Vec<u8> {
     number(u64::from(database.first_vgroup), &mut out);
     number(u64::from(database.keep_days), &mut out);
     number(database.created as u64, &mut out);
-    number(database.options.len() as u64, &mut out);
-    for (name, value) in &database.options {
-        encode_bytes(name.as_bytes(), &mut out);
-        encode_bytes(value.as_bytes(), &mut out);
-    }
+    encode_pairs(&database.options, &mut out);
     out
+}
+
+/// Pairs of names and values.
+pub fn encode_pairs(list: &[(String, String)], out: &mut Vec<u8>) {
+    number(list.len() as u64, out);
+    for (name, value) in list {
+        encode_bytes(name.as_bytes(), out);
+        encode_bytes(value.as_bytes(), out);
+    }
+}
+
+/// Reads [`encode_pairs`].
+#[must_use]
+pub fn decode_pairs(from: &mut Bytes<'_>) -> Option<Vec<(String, String)>> {
+    let count = from.count(16)?;
+    let pair = |from: &mut Bytes<'_>| Some((from.text()?.to_owned(), from.text()?.to_owned()));
+    (0..count).map(|_| pair(from)).collect()
+}
+
+/// Version 2 has details behind what version 1 has.
+fn version(details: &[(String, String)]) -> u8 {
+    if details.is_empty() { 1 } else { 2 }
+}
+
+fn details_of(from: &mut Bytes<'_>, version: u8) -> Option<Vec<(String, String)>> {
+    if version == 1 { Some(Vec::new()) } else { decode_pairs(from) }
 }
 
 /// Reads [`encode_database`].
@@ -90,9 +114,7 @@ pub fn decode_database(name: &str, value: &[u8]) -> Option<Database> {
     let first_vgroup = u32::try_from(from.u64()?).ok()?;
     let keep_days = u32::try_from(from.u64()?).ok()?;
     let created = from.u64()? as i64;
-    let count = from.count(16)?;
-    let option = |from: &mut Bytes<'_>| Some((from.text()?.to_owned(), from.text()?.to_owned()));
-    let options = (0..count).map(|_| option(&mut from)).collect::<Option<_>>()?;
+    let options = decode_pairs(&mut from)?;
     let name = name.to_owned();
     Some(Database { name, precision, vgroups, first_vgroup, keep_days, created, options })
 }
@@ -103,7 +125,7 @@ fn encode_columns(columns: &[Column], out: &mut Vec<u8>) {
         number(u64::from(column.id), out);
         encode_bytes(column.name.as_bytes(), out);
         out.push(column.kind.code());
-        number(u64::from(column.kind.length()), out);
+        number(u64::from(column.kind.detail()), out);
     }
 }
 
@@ -122,11 +144,15 @@ fn decode_columns(from: &mut Bytes<'_>) -> Option<Vec<Column>> {
 /// A table without its name.
 #[must_use]
 pub fn encode_table(table: &Table) -> Vec<u8> {
-    let mut out = vec![1, u8::from(table.is_super), table.precision.code()];
+    let version = version(&table.details);
+    let mut out = vec![version, u8::from(table.is_super), table.precision.code()];
     number(u64::from(table.next_column), &mut out);
     number(table.created as u64, &mut out);
     encode_columns(&table.columns, &mut out);
     encode_columns(&table.tags, &mut out);
+    if version > 1 {
+        encode_pairs(&table.details, &mut out);
+    }
     out
 }
 
@@ -134,28 +160,31 @@ pub fn encode_table(table: &Table) -> Vec<u8> {
 #[must_use]
 pub fn decode_table(name: &TopicName, value: &[u8]) -> Option<Table> {
     let mut from = Bytes(value);
-    if from.u8()? != 1 {
-        return None;
-    }
+    let version = from.u8().filter(|version| (1..=2).contains(version))?;
     let is_super = from.u8()? == 1;
     let precision = Precision::from_code(from.u8()?)?;
     let next_column = ColumnId::try_from(from.u64()?).ok()?;
     let created = from.u64()? as i64;
     let (columns, tags) = (decode_columns(&mut from)?, decode_columns(&mut from)?);
     let name = name.clone();
-    Some(Table { name, columns, tags, is_super, next_column, precision, created })
+    let details = details_of(&mut from, version)?;
+    Some(Table { name, columns, tags, is_super, next_column, precision, created, details })
 }
 
 /// A subtable without its name and database.
 #[must_use]
 pub fn encode_subtable(sub: &Subtable) -> Vec<u8> {
-    let mut out = vec![1];
+    let version = version(&sub.details);
+    let mut out = vec![version];
     encode_bytes(sub.stable.full().as_bytes(), &mut out);
     number(sub.created as u64, &mut out);
     number(sub.tags.len() as u64, &mut out);
     for (id, cell) in &sub.tags {
         number(u64::from(*id), &mut out);
         encode_cell(cell, &mut out);
+    }
+    if version > 1 {
+        encode_pairs(&sub.details, &mut out);
     }
     out
 }
@@ -164,16 +193,15 @@ pub fn encode_subtable(sub: &Subtable) -> Vec<u8> {
 #[must_use]
 pub fn decode_subtable(name: &str, order: u64, value: &[u8]) -> Option<Subtable> {
     let mut from = Bytes(value);
-    if from.u8()? != 1 {
-        return None;
-    }
+    let version = from.u8().filter(|version| (1..=2).contains(version))?;
     let stable = TopicName::parse(from.text()?)?;
     let created = from.u64()? as i64;
     let count = from.count(9)?;
     let tag =
         |from: &mut Bytes<'_>| Some((ColumnId::try_from(from.u64()?).ok()?, decode_cell(from)?));
     let tags = (0..count).map(|_| tag(&mut from)).collect::<Option<_>>()?;
-    Some(Subtable { name: name.into(), stable, tags, created, order })
+    let details = details_of(&mut from, version)?;
+    Some(Subtable { name: name.into(), stable, tags, created, order, details })
 }
 
 #[cfg(test)]
@@ -192,6 +220,7 @@ mod tests {
             next_column: 3,
             precision: Precision::Us,
             created: 7,
+            details: vec![("comment".into(), "c".into())],
         }
     }
 
@@ -215,6 +244,7 @@ mod tests {
             tags: vec![(2, Cell::Int(-5)), (3, Cell::Text("x".into())), (4, Cell::Null)],
             created: 9,
             order: 4,
+            details: vec![("ttl".into(), "5".into())],
         };
         let bytes = encode_subtable(&sub);
         assert_eq!(decode_subtable("a", 4, &bytes).unwrap(), sub);

@@ -1,5 +1,12 @@
 //! What a column holds, and what a timestamp counts.
 
+use std::borrow::Cow;
+
+/// Digits of a decimal at most.
+pub const DECIMAL_DIGITS_MAX: u8 = 38;
+/// Digits of a decimal of 8 bytes at most.
+const LONG_DIGITS: u8 = 18;
+
 /// What the timestamps of a database count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
@@ -90,13 +97,17 @@ pub enum Kind {
     Varbinary(u32),
     /// Long bytes.
     Blob,
+    /// Shapes, as WKB.
+    Geometry(u32),
+    /// Digits in all, 1 to 38, and those of the fraction.
+    Decimal(u8, u8),
 }
 
 impl Kind {
     /// Its number on the wire and in the log.
     #[must_use]
     pub fn code(self) -> u8 {
-        match self {
+        match &self {
             Self::Null => 0,
             Self::Bool => 1,
             Self::TinyInt => 2,
@@ -115,10 +126,22 @@ impl Kind {
             Self::Json => 15,
             Self::Varbinary(_) => 16,
             Self::Blob => 18,
+            Self::Geometry(_) => 20,
+            Self::Decimal(digits, _) if *digits > LONG_DIGITS => 17,
+            Self::Decimal(..) => 21,
         }
     }
 
-    /// The kind of that number and declared length.
+    /// What stands beside [`Kind::code`] in the log: the length, or the digits of a decimal.
+    #[must_use]
+    pub fn detail(self) -> u32 {
+        match self {
+            Self::Decimal(digits, scale) => u32::from(digits) << 8 | u32::from(scale),
+            other => other.length(),
+        }
+    }
+
+    /// The kind of that number and [`Kind::detail`].
     #[must_use]
     pub fn from_code(code: u8, length: u32) -> Option<Self> {
         Some(match code {
@@ -140,8 +163,36 @@ impl Kind {
             15 => Self::Json,
             16 => Self::Varbinary(length),
             18 => Self::Blob,
+            20 => Self::Geometry(length),
+            17 | 21 => {
+                let (digits, scale) = ((length >> 8) as u8, length as u8);
+                let fits = length >> 16 == 0 && scale <= digits && digits > 0;
+                let of_code = (digits > LONG_DIGITS) == (code == 17);
+                return (fits && of_code && digits <= DECIMAL_DIGITS_MAX)
+                    .then_some(Self::Decimal(digits, scale));
+            }
             _ => return None,
         })
+    }
+
+    /// Its name with what a reader needs: of a decimal its digits, as in `DECIMAL(10,2)`.
+    #[must_use]
+    pub fn full_name(self) -> Cow<'static, str> {
+        match self {
+            Self::Decimal(digits, scale) => format!("DECIMAL({digits},{scale})").into(),
+            other => other.name().into(),
+        }
+    }
+
+    /// Its name with its length, as a definition writes it.
+    #[must_use]
+    pub fn definition(self) -> Cow<'static, str> {
+        match self {
+            Self::Varchar(n) | Self::Nchar(n) | Self::Varbinary(n) | Self::Geometry(n) => {
+                format!("{}({n})", self.name()).into()
+            }
+            other => other.full_name(),
+        }
     }
 
     /// Its name in SQL.
@@ -165,6 +216,8 @@ impl Kind {
             Self::Json => "JSON",
             Self::Varbinary(_) => "VARBINARY",
             Self::Blob => "BLOB",
+            Self::Geometry(_) => "GEOMETRY",
+            Self::Decimal(..) => "DECIMAL",
         }
     }
 
@@ -176,6 +229,13 @@ impl Kind {
             Self::SmallInt | Self::USmallInt => 2,
             Self::Int | Self::UInt | Self::Float => 4,
             Self::BigInt | Self::UBigInt | Self::Double | Self::Timestamp => 8,
+            Self::Decimal(digits, _) => {
+                if digits > LONG_DIGITS {
+                    16
+                } else {
+                    8
+                }
+            }
             _ => return None,
         })
     }
@@ -184,7 +244,7 @@ impl Kind {
     #[must_use]
     pub fn length(self) -> u32 {
         match self {
-            Self::Varchar(n) | Self::Nchar(n) | Self::Varbinary(n) => n,
+            Self::Varchar(n) | Self::Nchar(n) | Self::Varbinary(n) | Self::Geometry(n) => n,
             Self::Json => 4095,
             Self::Blob => 4_194_304,
             other => other.width().unwrap_or(1) as u32,
@@ -200,7 +260,7 @@ impl Kind {
     /// Whether it is bytes.
     #[must_use]
     pub fn is_bytes(self) -> bool {
-        matches!(self, Self::Varbinary(_) | Self::Blob)
+        matches!(self, Self::Varbinary(_) | Self::Blob | Self::Geometry(_))
     }
 
     /// Whether it is a whole number.
@@ -224,7 +284,9 @@ impl Kind {
     /// Whether arithmetic goes with it.
     #[must_use]
     pub fn is_numeric(self) -> bool {
-        self.is_integer() || self.is_float() || matches!(self, Self::Bool | Self::Null)
+        self.is_integer()
+            || self.is_float()
+            || matches!(self, Self::Bool | Self::Null | Self::Decimal(..))
     }
 
     /// Smallest and largest value of a whole number.

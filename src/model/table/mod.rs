@@ -59,6 +59,16 @@ impl Database {
     }
 }
 
+impl Database {
+    /// The vgroup of a table, by its name with the database: FNV-1a, which stays the same for ever.
+    #[must_use]
+    pub fn vgroup_of(&self, full: &str) -> u32 {
+        let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let hash = full.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+        self.first_vgroup + (hash % u64::from(self.vgroups.max(1))) as u32
+    }
+}
+
 /// A column or a tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -87,14 +97,34 @@ pub struct Table {
     pub precision: Precision,
     /// When it was made.
     pub created: TimeNs,
+    /// What is only shown; of a column, its number stands behind the name.
+    pub details: Vec<(String, String)>,
 }
 
 impl Table {
+    /// A detail of a column.
+    #[must_use]
+    pub fn detail_of(&self, column: ColumnId, name: &str) -> Option<&str> {
+        detail(&self.details, &format!("{name} {column}"))
+    }
+
     /// The part of the name behind the database.
     #[must_use]
     pub fn own_name(&self) -> &str {
         own_name(&self.name)
     }
+}
+
+/// The value of a detail.
+#[must_use]
+pub fn detail<'a>(details: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    details.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+}
+
+/// Puts details in the place of those of the same names.
+pub fn set_details(details: &mut Vec<(String, String)>, more: &[(String, String)]) {
+    details.retain(|(own, _)| more.iter().all(|(name, _)| name != own));
+    details.extend_from_slice(more);
 }
 
 /// The part of a topic's name behind its database.
@@ -116,6 +146,8 @@ pub struct Subtable {
     pub created: TimeNs,
     /// Grows in the order of creation.
     pub order: u64,
+    /// What is only shown.
+    pub details: Vec<(String, String)>,
 }
 
 impl Subtable {

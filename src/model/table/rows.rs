@@ -9,6 +9,7 @@
 use super::packed::{Packed, put_columns};
 use super::{Column, ColumnId, Kind, Precision};
 use crate::model::json::write_string;
+use crate::model::value::decimal::Decimal;
 use crate::model::value::{Bytes, encode_bytes, write_js};
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub enum Cell {
     Text(Arc<str>),
     /// Of bytes.
     Bytes(Arc<[u8]>),
+    /// Of decimals.
+    Decimal(Decimal),
 }
 
 impl Cell {
@@ -66,6 +69,11 @@ pub fn encode_cell(cell: &Cell, out: &mut Vec<u8>) {
             out.push(6);
             encode_bytes(bytes, out);
         }
+        Cell::Decimal(decimal) => {
+            out.push(7);
+            out.push(decimal.scale() as u8);
+            out.extend_from_slice(&decimal.units().to_le_bytes());
+        }
     }
 }
 
@@ -80,6 +88,12 @@ pub fn decode_cell(from: &mut Bytes<'_>) -> Option<Cell> {
         4 => Cell::Double(from.f64()?),
         5 => Cell::Text(from.text()?.into()),
         6 => Cell::Bytes(from.bytes()?.into()),
+        7 => {
+            let scale = u32::from(from.u8()?);
+            let (low, high) = (from.u64()?, from.u64()?);
+            let units = (u128::from(high) << 64 | u128::from(low)) as i128;
+            Cell::Decimal(Decimal::of_units(units, scale)?)
+        }
         _ => return None,
     })
 }
@@ -159,7 +173,7 @@ fn put_name(name: &str, out: &mut Vec<u8>) {
 pub(super) fn put_column(column: &Column, out: &mut Vec<u8>) {
     put_u16(usize::from(column.id), out);
     out.push(column.kind.code());
-    out.extend_from_slice(&column.kind.length().to_le_bytes());
+    out.extend_from_slice(&column.kind.detail().to_le_bytes());
     put_name(&column.name, out);
 }
 
@@ -177,11 +191,12 @@ pub fn bytes_of(cell: &Cell) -> &[u8] {
 pub fn put_fixed(kind: Kind, cell: &Cell, out: &mut Vec<u8>) {
     let width = kind.width().unwrap_or(0);
     let bits = match (kind, cell) {
-        (Kind::Float, Cell::Double(n)) => u64::from((*n as f32).to_bits()),
-        (_, Cell::Bool(b)) => u64::from(*b),
-        (_, Cell::Int(n)) => *n as u64,
-        (_, Cell::Uint(n)) => *n,
-        (_, Cell::Double(n)) => n.to_bits(),
+        (Kind::Float, Cell::Double(n)) => u128::from((*n as f32).to_bits()),
+        (_, Cell::Bool(b)) => u128::from(*b),
+        (_, Cell::Int(n)) => *n as u128,
+        (_, Cell::Uint(n)) => u128::from(*n),
+        (_, Cell::Double(n)) => u128::from(n.to_bits()),
+        (_, Cell::Decimal(decimal)) => decimal.units() as u128,
         _ => 0,
     };
     out.extend_from_slice(bits.to_le_bytes().get(..width).unwrap_or_default());
@@ -190,6 +205,9 @@ pub fn put_fixed(kind: Kind, cell: &Cell, out: &mut Vec<u8>) {
 /// Reads a value of fixed width; `bytes` has it and no more.
 #[must_use]
 pub fn read_fixed(kind: Kind, bytes: &[u8]) -> Cell {
+    if let Kind::Decimal(_, scale) = kind {
+        return read_decimal(bytes, scale);
+    }
     let mut all = [0; 8];
     if let Some(part) = all.get_mut(..bytes.len()) {
         part.copy_from_slice(bytes);
@@ -206,6 +224,16 @@ pub fn read_fixed(kind: Kind, bytes: &[u8]) -> Cell {
         _ if kind.is_unsigned() => Cell::Uint(bits),
         _ => Cell::Null,
     }
+}
+
+fn read_decimal(bytes: &[u8], scale: u8) -> Cell {
+    let units = match (<[u8; 8]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {
+        (Ok(short), _) => Some(i128::from(i64::from_le_bytes(short))),
+        (_, Ok(long)) => Some(i128::from_le_bytes(long)),
+        _ => None,
+    };
+    let decimal = units.and_then(|units| Decimal::of_units(units, u32::from(scale)));
+    decimal.map_or(Cell::Null, Cell::Decimal)
 }
 
 /// A record, read.
@@ -430,6 +458,7 @@ pub fn write_json(kind: Kind, cell: &Cell, out: &mut Vec<u8>) {
         (_, Cell::Double(n)) => write_js(*n, out),
         (Kind::Json, Cell::Text(text)) => out.extend_from_slice(text.as_bytes()),
         (_, Cell::Text(text)) => write_string(out, text),
+        (_, Cell::Decimal(decimal)) => write_string(out, &decimal.to_string()),
         (_, Cell::Bytes(bytes)) => {
             out.push(b'"');
             write_hex(bytes, out);

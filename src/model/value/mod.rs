@@ -9,6 +9,7 @@
 
 mod bytes;
 mod compare;
+pub mod decimal;
 mod number;
 mod read;
 mod skim;

@@ -1,5 +1,6 @@
 //! Who a client is: user and password, and the token that stands for both (taos, 9 and 13).
 
+use super::people;
 use crate::config::access::Credential;
 use crate::config::{Role, User};
 use crate::proto::Intake;
@@ -13,9 +14,6 @@ use des::cipher::{BlockDecrypt, BlockEncrypt, KeyInit};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The user while none is configured.
-const DEFAULT_USER: &str = "root";
-const DEFAULT_PASSWORD: &str = "taosdata";
 /// Key of the token: it encodes, it protects nothing.
 const TOKEN_KEY: [u8; 8] = [0x40, 0xb6, 0x7a, 0x30, 0x56, 0x73, 0xfd, 0x44];
 /// Bytes of the user in a token.
@@ -38,12 +36,10 @@ pub fn identify(
     intake: &dyn Intake,
 ) -> Result<Option<Arc<User>>, Wrong> {
     if intake.access().is_open() {
-        let known = user == DEFAULT_USER && password == DEFAULT_PASSWORD;
-        return if known { Ok(None) } else { Err(failure()) };
+        return people::identify(user, password, peer, &intake.tables());
     }
     let header = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-    let found = intake.access().identify(Some(Credential::Header(&header)), peer);
-    found.map_err(|_| failure())
+    ask(Credential::Header(&header), peer, intake)
 }
 
 /// Who shows this token.
@@ -58,17 +54,48 @@ pub fn identify_token(
     if intake.access().is_open() {
         return Err(failure());
     }
-    intake.access().identify(Some(Credential::Token(token)), peer).map_err(|_| failure())
+    ask(Credential::Token(token), peer, intake)
+}
+
+fn ask(
+    credential: Credential<'_>,
+    peer: IpAddr,
+    intake: &dyn Intake,
+) -> Result<Option<Arc<User>>, Wrong> {
+    intake.access().identify(Some(credential), peer).map_err(|_| {
+        // The password is right, so that it is no secret where it would count.
+        match intake.access().is_elsewhere(credential) {
+            true => Wrong::new(0xFFFF, "whitelist prohibits current IP access"),
+            false => failure(),
+        }
+    })
 }
 
 /// What the user may do.
 #[must_use]
-pub fn rights(user: Option<&Arc<User>>) -> Arc<Rights> {
+pub fn rights(user: Option<&Arc<User>>, intake: &dyn Intake) -> Arc<Rights> {
+    // What was granted meanwhile counts.
+    let current = match user {
+        Some(user) if intake.access().is_open() => {
+            Some(Arc::new(people::current(user, &intake.tables())))
+        }
+        other => other.cloned(),
+    };
+    let user = current.as_ref();
     let may = |role| user.is_none_or(|user| user.may(role));
     let (read, write, admin) = (may(Role::Read), may(Role::Write), may(Role::Admin));
     let user = user.cloned();
-    let may_touch = move |name: &str| user.as_ref().is_none_or(|user| user.may_touch(name));
-    Arc::new(Rights { read, write, admin, may_touch: Box::new(may_touch) })
+    let writer = match &user {
+        Some(user) if intake.access().is_open() => {
+            Some(Arc::new(people::writer(user, &intake.tables())))
+        }
+        other => other.clone(),
+    };
+    let touches = |user: Option<Arc<User>>| {
+        Box::new(move |name: &str| user.as_ref().is_none_or(|user| user.may_touch(name)))
+    };
+    let (may_touch, may_write) = (touches(user), touches(writer));
+    Arc::new(Rights { read, write, admin, may_touch, may_write })
 }
 
 /// The token of a user and a password.

@@ -15,9 +15,11 @@ const HEADER_BYTES: usize = 28;
 #[must_use]
 pub fn schema_bytes(kind: Kind) -> u32 {
     match kind {
-        Kind::Varchar(n) | Kind::Varbinary(n) => n + 2,
+        Kind::Varchar(n) | Kind::Varbinary(n) | Kind::Geometry(n) => n + 2,
         Kind::Nchar(n) => 4 * n + 2,
         Kind::Json => 16_384,
+        // Scale, precision, 0, width.
+        Kind::Decimal(digits, scale) => u32::from_le_bytes([scale, digits, 0, kind.length() as u8]),
         other => other.length(),
     }
 }

@@ -5,6 +5,8 @@ mod bind;
 mod block;
 mod codec;
 mod job;
+mod login;
+mod people;
 mod rest;
 mod schemaless;
 mod session;

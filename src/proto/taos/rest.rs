@@ -1,17 +1,18 @@
 //! HTTP: one statement, one answer, and the handshake of WebSockets (taos, sections 2 and 9).
 
 use super::access;
+use super::codec::numbers;
 use super::job::Answer;
 use super::schemaless;
 use super::session::{Pending, Taos, parse_zone};
 use crate::config::User;
-use crate::model::json::write_string;
+use crate::model::json::{elements, write_string};
 use crate::model::table::Kind;
 use crate::model::table::rows::{Cell, write_json};
 use crate::proto::contract::HttpReply;
 use crate::proto::{Intake, PeerInfo, Request};
 use crate::query::dialect::taos::Wrong;
-use crate::query::tables::{Done, time};
+use crate::query::tables::{Done, codes, time};
 use crate::wire::http::{percent_decode, query_value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -71,6 +72,12 @@ pub(super) fn serve(
         Ok(user) => user,
         Err((status, wrong)) => return refuse(intake, status, &wrong),
     };
+    if let Some(name) = database.as_deref().and_then(|path| path.strip_suffix("/vgid")) {
+        return match vgids(name, request.body, user.as_ref(), intake) {
+            Ok(body) => answer(intake, &body),
+            Err((status, wrong)) => refuse(intake, status, &wrong),
+        };
+    }
     if let Err((status, wrong)) = statement(session, request, database, user, intake) {
         refuse(intake, status, &wrong);
     }
@@ -160,6 +167,31 @@ fn statement(
     Ok(())
 }
 
+/// The vgroups of the tables that a body names: `{"code":0,"vgIDs":[..]}`.
+fn vgids(
+    name: &str,
+    body: &[u8],
+    user: Option<&Arc<User>>,
+    intake: &dyn Intake,
+) -> Result<Vec<u8>, Refused> {
+    if !access::rights(user, intake).read {
+        return Err((200, codes::no_privilege()));
+    }
+    let tables = intake.tables();
+    let database = tables.database(name).ok_or_else(|| (200, codes::no_database()))?;
+    let bad = || (400, Wrong::new(0xFFFF, "a list of names of tables is wanted"));
+    let mut list = Vec::new();
+    for table in elements(body).map_err(|_| bad())? {
+        let table = table.as_string().ok_or_else(bad)?;
+        list.push(u64::from(database.vgroup_of(&format!("{name}.{table}"))));
+    }
+    Ok(format!("{{\"code\":0,\"vgIDs\":{}}}", numbers(list)).into_bytes())
+}
+
+fn answer(intake: &mut dyn Intake, body: &[u8]) {
+    intake.respond(&HttpReply { status: 200, content_type: JSON, headers: &[], body });
+}
+
 fn login(rest: &str, peer: &PeerInfo, intake: &mut dyn Intake) {
     let pair = rest.split_once('/');
     let pair = pair.and_then(|(u, p)| Some((percent_decode(u)?, percent_decode(p)?)));
@@ -238,7 +270,7 @@ pub fn body(done: &Done, form: &Form) -> Vec<u8> {
         out.extend_from_slice(if index > 0 { b",[" } else { b"[" });
         write_string(&mut out, &field.name);
         let kind = field.kind;
-        let tail = format!(",\"{}\",{}]", kind.name(), kind.length());
+        let tail = format!(",\"{}\",{}]", kind.full_name(), kind.length());
         out.extend_from_slice(tail.as_bytes());
     }
     out.extend_from_slice(b"],\"data\":[");

@@ -7,20 +7,20 @@ use super::access;
 use super::bind::{self, Statements};
 use super::codec::{Ask, Frame, Reply, fault, fetched, numbers, texts};
 use super::job::{Answer, Outcome, Slot, Statement, Table};
+use super::login::Client;
+pub use super::login::{Login, parse_zone, who};
 use super::rest;
 use super::tmq::Tmq;
-use crate::config::User;
 use crate::fanout::Outbox;
 use crate::model::event::{Event, Reply as Told};
+use crate::model::table::Kind;
 use crate::model::value::Value;
 use crate::proto::{CloseReason, Intake, Message, PeerInfo, Session, Violation};
 use crate::query::dialect::taos::Wrong;
 use crate::query::tables::Who;
-use crate::query::tables::expr::bind::About;
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// Silence after which a peer is pinged.
 const PING_MS: u64 = 54_000;
@@ -36,14 +36,6 @@ pub(super) enum Pending {
     Query { action: &'static str, request: u64, begun: i64 },
     /// `conn` with a database.
     Conn { request: u64, begun: i64, login: Box<Login> },
-}
-
-/// Who is connected, and how.
-#[derive(Clone, Debug)]
-pub(super) struct Login {
-    pub user: Option<Arc<User>>,
-    pub database: Option<String>,
-    pub zone: Tz,
 }
 
 /// A result that a client fetches.
@@ -66,26 +58,6 @@ pub struct Taos {
     pub(super) statements: Statements,
     results: BTreeMap<u64, Held>,
     pub(super) last_result: u64,
-}
-
-/// A zone by its IANA name.
-#[must_use]
-pub fn parse_zone(text: &str) -> Option<Tz> {
-    text.parse().ok()
-}
-
-/// Who runs a statement.
-#[must_use]
-pub fn who(
-    user: Option<&Arc<User>>,
-    database: Option<String>,
-    zone: Tz,
-    intake: &dyn Intake,
-) -> Who {
-    let name = user.map_or_else(|| "root".to_owned(), |user| user.name.clone());
-    let taos = &intake.config().taos;
-    let about = About { database, version: taos.version.clone(), user: name };
-    Who { about, rights: access::rights(user), zone, topics_max: taos.max_topics }
 }
 
 impl Taos {
@@ -170,7 +142,7 @@ impl Taos {
             }
             "get_current_db" => reply.text("db", login.database.as_deref().unwrap_or("")),
             "get_server_info" => reply.text("info", &intake.config().taos.version),
-            "options_connection" => options(ask, login)?,
+            "options_connection" => login.set_options(ask)?,
             _ => return self.act_statement(ask, request, intake, out),
         }
         out.text(&reply.end());
@@ -205,10 +177,11 @@ impl Taos {
             None => access::identify(&user, &password, peer, intake)?,
         };
         let begun = intake.now();
-        let login = Login { user, database: None, zone };
+        let login = Login { user, database: None, zone, client: Client::of(ask, peer)? };
         if database.is_empty() {
+            out.text(&login.greeting(request, 0, intake));
+            login.watch(intake, out);
             self.login = Some(login);
-            out.text(&connected(request, 0, intake));
             return Ok(());
         }
         let who = who(login.user.as_ref(), None, zone, intake);
@@ -220,7 +193,7 @@ impl Taos {
 
     fn query(&mut self, action: &'static str, request: u64, sql: String, intake: &mut dyn Intake) {
         let Some(login) = &self.login else { return };
-        let who = who(login.user.as_ref(), login.database.clone(), login.zone, intake);
+        let who = login.who(intake);
         let begun = intake.now();
         self.run(sql, who, None, Pending::Query { action, request, begun }, intake);
     }
@@ -333,8 +306,9 @@ impl Taos {
             Pending::Conn { request, begun, mut login } => match outcome {
                 Ok(Answer::Use(database)) => {
                     login.database = Some(database);
+                    out.text(&login.greeting(request, spent(begun, intake), intake));
+                    login.watch(intake, out);
                     self.login = Some(*login);
-                    out.text(&connected(request, spent(begun, intake), intake));
                 }
                 Ok(_) => {}
                 Err(wrong) => out.text(&Reply::new("conn", request, Some(&wrong), 0).end()),
@@ -393,8 +367,8 @@ impl Taos {
         reply.raw("fields_names", &texts(fields.iter().map(|field| field.name.as_str())));
         reply.raw("fields_types", &each(|field| u64::from(field.kind.code())));
         reply.raw("fields_lengths", &each(|field| u64::from(field.kind.length())));
-        reply.raw("fields_precisions", &each(|_| 0));
-        reply.raw("fields_scales", &each(|_| 0));
+        reply.raw("fields_precisions", &each(|field| digits(field).0));
+        reply.raw("fields_scales", &each(|field| digits(field).1));
         reply.put("precision", u64::from(table.precision.code()));
         if self.results.len() >= RESULTS_MAX {
             self.results.pop_first();
@@ -403,34 +377,17 @@ impl Taos {
     }
 }
 
+/// Digits and scale of a decimal.
+fn digits(field: &crate::query::tables::Field) -> (u64, u64) {
+    match field.kind {
+        Kind::Decimal(digits, scale) => (u64::from(digits), u64::from(scale)),
+        _ => (0, 0),
+    }
+}
+
 /// Members that are lists in the reply to a query.
 const LISTS: [&str; 5] =
     ["fields_names", "fields_types", "fields_lengths", "fields_precisions", "fields_scales"];
-
-fn connected(request: u64, timing: u64, intake: &dyn Intake) -> Vec<u8> {
-    let mut reply = Reply::new("conn", request, None, timing);
-    reply.text("version", &intake.config().taos.version);
-    reply.end()
-}
-
-/// `options_connection`: only the zone has an effect here.
-fn options(ask: &Ask<'_>, login: &mut Login) -> Result<(), Wrong> {
-    let mut zone = login.zone;
-    for option in ask.list("options")? {
-        let wrong = |what: &str| Wrong::new(0x0118, format!("Invalid parameters: option {what}"));
-        let Value::Int(number) = option.member("option") else { return Err(wrong("")) };
-        match (number, option.member("value")) {
-            (-1 | 1, Value::Missing | Value::Null) => zone = Tz::UTC,
-            (1, Value::String(text)) => {
-                zone = parse_zone(&text).ok_or_else(|| wrong(&format!("1 {}", &*text)))?;
-            }
-            (-1 | 0 | 2..=4, _) => {}
-            (other, _) => return Err(wrong(&other.to_string())),
-        }
-    }
-    login.zone = zone;
-    Ok(())
-}
 
 impl Session for Taos {
     fn on_open(&mut self, _peer: &PeerInfo, intake: &mut dyn Intake, _out: &mut Outbox<'_>) {
@@ -476,6 +433,8 @@ impl Session for Taos {
     fn on_deadline(&mut self, intake: &mut dyn Intake, out: &mut Outbox<'_>) {
         if let Some(tmq) = &mut self.tmq {
             tmq.on_deadline(intake, out);
+        } else if let Some(login) = &self.login {
+            login.watch(intake, out);
         }
     }
 

@@ -1,10 +1,10 @@
 //! `CAST` (raw, 2.7) and `TYPEOF` of values known only when the query runs.
 
-use super::decimal::Decimal;
 use super::json;
 use super::time;
 use super::types::{Kind, Name, Type};
 use super::value::{Budget, Halt, ListBuilder, Value};
+use crate::model::value::decimal::Decimal;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::rc::Rc;

@@ -3,10 +3,10 @@
 //! [`order`] is total and [`same`] agrees with it; [`hash`] agrees with both. Numbers of different
 //! types are compared by their exact values.
 
-use super::decimal::Decimal;
 use super::json;
 use super::time::interval_ms;
 use super::value::Value;
+use crate::model::value::decimal::Decimal;
 use std::cmp::Ordering;
 use std::hash::Hasher;
 use std::rc::Rc;

@@ -1,10 +1,10 @@
 //! JSON in and out: the text of records to values, one level at a time, and values to text.
 
-use super::decimal::Decimal;
 use super::time;
 use super::value::{Halt, Json, Value};
 use crate::model::json::{self, Kind, Scanner, key_is, unescape};
 use crate::model::record::Body;
+use crate::model::value::decimal::Decimal;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::rc::Rc;

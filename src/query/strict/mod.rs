@@ -11,7 +11,6 @@
 pub mod types;
 pub mod value;
 pub mod json;
-pub mod decimal;
 pub mod time;
 pub mod typed;
 pub mod compare;

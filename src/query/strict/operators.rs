@@ -1,10 +1,10 @@
 //! Operators on values (raw, 2.7). A null operand gives null; a wrong kind is an error of the run.
 
 use super::compare;
-use super::decimal::Decimal;
 use super::plan::{Arithmetic, Comparison};
 use super::time::{DAY_MS, add_interval, add_intervals, negate};
 use super::value::{Halt, Value};
+use crate::model::value::decimal::Decimal;
 use std::cmp::Ordering;
 use std::rc::Rc;
 

@@ -6,9 +6,9 @@
 //! shared parts counted each time they occur: no list can be larger to write than to hold.
 //! Cost: 32 bytes; cloning counts a reference at most.
 
-use super::decimal::Decimal;
 use super::types::Name;
 use crate::model::value::Interval;
+use crate::model::value::decimal::Decimal;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;

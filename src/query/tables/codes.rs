@@ -23,6 +23,10 @@ codes! {
     changed = 0xFFFF "the table was changed meanwhile, please try again";
     /// The role does not allow it.
     no_privilege = 0x0303 "Insufficient privilege for operation";
+    /// A user of that name exists.
+    user_exists = 0x0350 "User already exists";
+    /// None does.
+    no_user = 0x0351 "Invalid user";
     /// A supertable of that name exists.
     stable_exists = 0x0360 "STable already exists";
     /// None does.

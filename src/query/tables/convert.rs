@@ -1,9 +1,11 @@
 //! Values into the kinds of columns, and how values compare.
 
 use super::codes;
+use super::expr::geometry;
 use super::time;
 use crate::model::table::rows::Cell;
 use crate::model::table::{Kind, Precision};
+use crate::model::value::decimal::Decimal;
 use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::Expr;
 use chrono_tz::Tz;
@@ -104,6 +106,16 @@ pub fn store(cell: Cell, kind: Kind, clock: &Clock) -> Result<Cell, Wrong> {
         return Ok(if kind.is_unsigned() { Cell::Uint(n as u64) } else { Cell::Int(n as i64) });
     }
     match kind {
+        Kind::Decimal(digits, scale) => {
+            fitted(&cell, u32::from(digits), u32::from(scale)).ok_or_else(bad)
+        }
+        Kind::Geometry(length) => {
+            let bytes = match &cell {
+                Cell::Text(text) => geometry::read(text).ok_or_else(bad)?,
+                _ => bytes_of(&cell).ok_or_else(bad)?,
+            };
+            within(bytes, length)
+        }
         Kind::Double => number(&cell).map(Cell::Double).ok_or_else(bad),
         Kind::Float => {
             let n = number(&cell).ok_or_else(bad)?;
@@ -131,17 +143,28 @@ pub fn store(cell: Cell, kind: Kind, clock: &Clock) -> Result<Cell, Wrong> {
             Cell::Text(text) if crate::model::json::check(text.as_bytes()).is_ok() => Ok(cell),
             _ => Err(bad()),
         },
-        Kind::Varbinary(_) | Kind::Blob => {
-            let bytes = match &cell {
-                Cell::Bytes(bytes) => bytes.to_vec(),
-                Cell::Text(text) => unhex(text).ok_or_else(bad)?,
-                _ => return Err(bad()),
-            };
-            let long = bytes.len() > kind.length() as usize;
-            if long { Err(codes::too_long()) } else { Ok(Cell::Bytes(bytes.into())) }
-        }
+        Kind::Varbinary(_) | Kind::Blob => within(bytes_of(&cell).ok_or_else(bad)?, kind.length()),
         _ => Err(bad()),
     }
+}
+
+/// A decimal of so many digits.
+fn fitted(cell: &Cell, digits: u32, scale: u32) -> Option<Cell> {
+    let units = decimal(cell)?.fitted(digits, scale)?;
+    Decimal::of_units(units, scale).map(Cell::Decimal)
+}
+
+fn bytes_of(cell: &Cell) -> Option<Vec<u8>> {
+    match cell {
+        Cell::Bytes(bytes) => Some(bytes.to_vec()),
+        Cell::Text(text) => unhex(text),
+        _ => None,
+    }
+}
+
+fn within(bytes: Vec<u8>, length: u32) -> Result<Cell, Wrong> {
+    let long = bytes.len() > length as usize;
+    if long { Err(codes::too_long()) } else { Ok(Cell::Bytes(bytes.into())) }
 }
 
 /// The bytes of `\x0a1b`, or of a text itself.
@@ -166,6 +189,7 @@ fn whole(cell: &Cell) -> Option<i128> {
         Cell::Int(n) => Some(i128::from(*n)),
         Cell::Uint(n) => Some(i128::from(*n)),
         Cell::Double(n) if n.is_finite() => Some(n.round() as i128),
+        Cell::Decimal(decimal) => Some(decimal.rounded(0)?.units()),
         Cell::Text(text) => {
             let text = text.trim();
             text.parse().ok().or_else(|| {
@@ -186,6 +210,21 @@ pub fn number(cell: &Cell) -> Option<f64> {
         Cell::Uint(n) => Some(*n as f64),
         Cell::Double(n) => Some(*n),
         Cell::Text(text) => text.trim().parse().ok(),
+        Cell::Decimal(decimal) => Some(decimal.to_double()),
+        _ => None,
+    }
+}
+
+/// A decimal, from what converts to one exactly, or from the digits that a double shows.
+#[must_use]
+pub fn decimal(cell: &Cell) -> Option<Decimal> {
+    match cell {
+        Cell::Decimal(decimal) => Some(*decimal),
+        Cell::Bool(b) => Some(Decimal::whole(i64::from(*b))),
+        Cell::Int(n) => Some(Decimal::whole(*n)),
+        Cell::Uint(n) => Decimal::of_units(i128::from(*n), 0),
+        Cell::Double(n) if n.is_finite() => Decimal::parse(&n.to_string()),
+        Cell::Text(text) => Decimal::parse(text.trim()),
         _ => None,
     }
 }
@@ -200,6 +239,7 @@ pub fn show(cell: &Cell) -> String {
         Cell::Uint(n) => n.to_string(),
         Cell::Double(n) => n.to_string(),
         Cell::Text(text) => text.to_string(),
+        Cell::Decimal(decimal) => decimal.to_string(),
         Cell::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
     }
 }
@@ -212,6 +252,10 @@ pub fn compare(left: &Cell, right: &Cell) -> Option<Ordering> {
         (Cell::Int(a), Cell::Int(b)) => Some(a.cmp(b)),
         (Cell::Text(a), Cell::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
         (Cell::Bytes(a), Cell::Bytes(b)) => Some(a.cmp(b)),
+        (Cell::Decimal(a), b) | (b, Cell::Decimal(a)) if !matches!(b, Cell::Double(_)) => {
+            let order = a.compare(decimal(b)?);
+            Some(if matches!(left, Cell::Decimal(_)) { order } else { order.reverse() })
+        }
         (Cell::Double(_), _) | (_, Cell::Double(_)) | (Cell::Text(_), _) | (_, Cell::Text(_)) => {
             number(left)?.partial_cmp(&number(right)?)
         }

@@ -2,21 +2,38 @@
 
 use super::insert::{hide, subtable};
 use super::relation::{PERFORMANCE, SCHEMA, Target, database_of, find, topic_name};
+use super::schema::people;
 use super::subscription::{Subscription, check_used, create_topic, drop_group, drop_topic};
 use super::{World, codes};
 use crate::model::command::Definitions;
 use crate::model::name::MAIN;
 use crate::model::refusal::Refusal;
 use crate::model::table::{
-    Column, Database, Entry, Kind, Precision, Require, Subtable, Table, entry,
+    Column, Database, Entry, Kind, Precision, Require, Subtable, Table, entry, set_details,
 };
 use crate::query::dialect::taos::Wrong;
-use crate::query::dialect::taos::ast::{Change, ColumnDef, Name, Statement, Using};
+use crate::query::dialect::taos::ast::{Change, ColumnDef, Name, NewSubtable, Options, Statement};
 use std::sync::Arc;
 
 /// Columns and tags together, and tags.
 const COLUMNS_MAX: usize = 4096;
 const TAGS_MAX: usize = 128;
+
+/// Bytes of a row.
+const ROW_BYTES_MAX: u64 = 64 << 10;
+
+/// Bytes that a value of a column has at most, as far as they count.
+fn row_bytes(kind: Kind) -> u64 {
+    match kind {
+        // Stands on its own.
+        Kind::Blob => 0,
+        Kind::Nchar(length) => 4 * u64::from(length) + 2,
+        Kind::Varchar(length) | Kind::Varbinary(length) | Kind::Geometry(length) => {
+            u64::from(length) + 2
+        }
+        other => u64::from(other.length()),
+    }
+}
 
 pub(super) type Outcome = Result<(), Wrong>;
 
@@ -28,14 +45,18 @@ pub(super) fn run(world: &mut World<'_>, statement: &Statement) -> Outcome {
         }
         Statement::AlterDatabase { name, options } => alter_database(world, name, options),
         Statement::DropDatabase { name, if_exists } => drop_database(world, name, *if_exists),
-        Statement::CreateTable { name, if_not_exists, columns, tags } => {
-            create_table(world, name, *if_not_exists, columns, tags.as_deref())
+        Statement::CreateTable { name, if_not_exists, columns, tags, options } => {
+            create_table(world, name, *if_not_exists, (columns, tags.as_deref(), options))
         }
         Statement::CreateSubtables(list) => create_subtables(world, list),
         Statement::DropTables { tables, stable } => {
             tables.iter().try_for_each(|(name, may)| drop_table(world, name, *may, *stable))
         }
-        Statement::Alter { table, change } => alter(world, table, change),
+        Statement::Alter { table, stable, change } => match alter(world, table, change) {
+            Err(wrong) if *stable && wrong.code == 0x2603 => Err(codes::no_stable()),
+            other => other,
+        },
+        Statement::User { name, change } => people::run(world, name, change),
         Statement::CreateTopic { name, if_not_exists, meta, over } => {
             create_topic(world, name, *if_not_exists, *meta, over)
         }
@@ -181,8 +202,7 @@ fn create_table(
     world: &mut World<'_>,
     name: &Name,
     if_not_exists: bool,
-    defs: &[ColumnDef],
-    tags: Option<&[ColumnDef]>,
+    (defs, tags, options): (&[ColumnDef], Option<&[ColumnDef]>, &Options),
 ) -> Outcome {
     let database = database_of(world, name)?;
     if database == SCHEMA || database == PERFORMANCE {
@@ -215,6 +235,10 @@ fn create_table(
     if defs.iter().any(json) || (tag_list.iter().any(json) && tag_list.len() > 1) {
         return Err(codes::json_tag());
     }
+    let bytes: u64 = defs.iter().map(|def| row_bytes(def.kind)).sum();
+    if bytes > ROW_BYTES_MAX {
+        return Err(codes::unsupported("("));
+    }
     let reserved = all.iter().any(|def| def.name.eq_ignore_ascii_case("tbname"));
     if all.len() > COLUMNS_MAX || tag_list.len() > TAGS_MAX || reserved {
         return Err(codes::unsupported("("));
@@ -229,6 +253,7 @@ fn create_table(
         next_column,
         precision,
         created: world.bench.now(),
+        details: details(defs, options),
     };
     let value = entry::encode_table(&table);
     let put = Entry::put(entry::TABLE_FAMILY, full.full(), value, Require::Any);
@@ -240,9 +265,18 @@ fn create_table(
     }
 }
 
-fn create_subtables(world: &mut World<'_>, list: &[(Name, bool, Using)]) -> Outcome {
+/// What is only shown, of a new table and its columns.
+fn details(defs: &[ColumnDef], options: &Options) -> Options {
+    let numbered = |(at, def): (usize, &ColumnDef)| {
+        let own = def.options.iter();
+        own.map(|(name, value)| (format!("{name} {at}"), value.clone())).collect::<Vec<_>>()
+    };
+    options.iter().cloned().chain(defs.iter().enumerate().flat_map(numbered)).collect()
+}
+
+fn create_subtables(world: &mut World<'_>, list: &[NewSubtable]) -> Outcome {
     let mut puts: Vec<Entry> = Vec::new();
-    for (name, may_exist, using) in list {
+    for NewSubtable { name, if_not_exists: may_exist, using, options } in list {
         let Target::Table(stable, _) = find(world, &using.stable)? else {
             return Err(codes::no_table(&using.stable.name));
         };
@@ -251,7 +285,8 @@ fn create_subtables(world: &mut World<'_>, list: &[(Name, bool, Using)]) -> Outc
             return Err(codes::no_table(&using.stable.name));
         }
         let full = topic_name(&database, &name.name)?;
-        let sub = subtable(world, &name.name, using, &stable)?;
+        let mut sub = subtable(world, &name.name, using, &stable)?;
+        sub.details.clone_from(options);
         let exists = world.tables.subtable(&database, &name.name).is_some()
             || world.bench.topic(&full).is_some()
             || puts.iter().any(|put| put.key == full.full().as_bytes());
@@ -311,7 +346,13 @@ fn alter(world: &mut World<'_>, name: &Name, change: &Change) -> Outcome {
     let is_super = table.is_super;
     let no_tags = || if is_super { Ok(()) } else { Err(codes::no_tag()) };
     match change {
-        Change::Options => return Ok(()),
+        Change::Options(list) => set_details(&mut table.details, list),
+        Change::ColumnOptions(name, list) => {
+            let at = position(&table.columns, name).ok_or_else(codes::no_such_column)?;
+            let id = table.columns[at].id;
+            let own = |(name, value): &(String, String)| (format!("{name} {id}"), value.clone());
+            set_details(&mut table.details, &list.iter().map(own).collect::<Vec<_>>());
+        }
         Change::SetTags(_) => return Err(codes::no_tag()),
         Change::AddColumn(def) => add(&mut table, def, false)?,
         Change::AddTag(def) => no_tags().and_then(|()| add(&mut table, def, true))?,
@@ -385,7 +426,10 @@ fn longer(columns: &mut [Column], def: &ColumnDef, missing: fn() -> Wrong) -> Ou
     let at = position(columns, &def.name).ok_or_else(missing)?;
     let old = columns[at].kind;
     let grows = old.code() == def.kind.code()
-        && matches!(old, Kind::Varchar(_) | Kind::Nchar(_) | Kind::Varbinary(_))
+        && matches!(
+            old,
+            Kind::Varchar(_) | Kind::Nchar(_) | Kind::Varbinary(_) | Kind::Geometry(_)
+        )
         && def.kind.length() >= old.length();
     if !grows {
         return Err(codes::bad_value());
@@ -400,11 +444,16 @@ fn alter_subtable(
     table: &Table,
     change: &Change,
 ) -> Outcome {
-    let Change::SetTags(list) = change else {
-        return if *change == Change::Options { Ok(()) } else { Err(codes::no_stable()) };
-    };
     let mut sub = sub.clone();
     let clock = super::Clock { precision: table.precision, ..world.clock() };
+    let list = match change {
+        Change::SetTags(list) => list.as_slice(),
+        Change::Options(list) => {
+            set_details(&mut sub.details, list);
+            &[]
+        }
+        _ => return Err(codes::no_stable()),
+    };
     for (name, expr) in list {
         let at = position(&table.tags, name).ok_or_else(codes::no_tag)?;
         let tag = &table.tags[at];

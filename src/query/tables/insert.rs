@@ -116,7 +116,8 @@ pub fn subtable(
         tags.push((tag.id, value_of(world, value, tag.kind, &clock)?));
     }
     let created = world.bench.now();
-    Ok(Subtable { name: name.into(), stable: stable.name.clone(), tags, created, order: 0 })
+    let (stable, details) = (stable.name.clone(), Vec::new());
+    Ok(Subtable { name: name.into(), stable, tags, created, order: 0, details })
 }
 
 /// The value of an expression in VALUES or TAGS.
@@ -176,6 +177,9 @@ pub fn plan_packed(
     place: Place,
     mut columns: Vec<Packed>,
 ) -> Result<Planned, Wrong> {
+    if !(world.rights.may_write)(place.topic.name.short()) {
+        return Err(codes::no_privilege());
+    }
     let time = place.table.columns.first().map(|column| column.id);
     // In the order of the table, whatever the list said.
     let at = |id| place.table.columns.iter().position(|column| column.id == id);
@@ -375,6 +379,9 @@ pub(super) fn delete(
         Target::Table(table, topic) | Target::Sub(_, table, topic) => (table, topic),
         Target::Foreign(_) => return Err(codes::foreign()),
     };
+    if !(world.rights.may_write)(topic.name.short()) {
+        return Err(codes::no_privilege());
+    }
     let time = table.columns.first().map_or("", |column| &column.name);
     let allowed = |name: &str| {
         name == time || name == "tbname" || table.tags.iter().any(|tag| *tag.name == *name)

@@ -12,6 +12,7 @@ pub mod expr;
 mod foreign;
 pub mod insert;
 pub mod relation;
+pub mod schema;
 pub mod select;
 mod show;
 pub mod store;
@@ -38,6 +39,8 @@ pub struct Rights {
     pub admin: bool,
     /// Which topics, by their short names.
     pub may_touch: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Which of them may be written.
+    pub may_write: Box<dyn Fn(&str) -> bool + Send + Sync>,
 }
 
 impl std::fmt::Debug for Rights {
@@ -193,7 +196,10 @@ pub fn carry_out(world: &mut World<'_>, statement: &Statement) -> Result<Done, W
             may(rights.write)?;
             insert::delete(world, table, filter.as_ref()).map(Done::Affected)
         }
-        Statement::Nothing => Ok(Done::Affected(0)),
+        Statement::Flush(name) => {
+            let there = world.tables.database(name).is_some() || world.bench.has_database(name);
+            if there { Ok(Done::Affected(0)) } else { Err(codes::no_database()) }
+        }
         other => {
             may(rights.admin)?;
             define::run(world, other).map(|()| Done::Affected(0))

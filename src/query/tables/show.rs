@@ -2,6 +2,7 @@
 
 use super::expr::bind::like;
 use super::relation::{PERFORMANCE, Relation, RelationColumn, SCHEMA, Target, find};
+use super::schema::{self, create, lists, tags};
 use super::tmq::show::List;
 use super::{Field, Rows, World, codes, tmq};
 use crate::model::table::rows::Cell;
@@ -10,7 +11,7 @@ use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::{Name, Show};
 use std::collections::BTreeSet;
 
-fn field(name: &str, kind: Kind) -> Field {
+pub(super) fn field(name: &str, kind: Kind) -> Field {
     Field { name: name.to_owned(), kind }
 }
 
@@ -21,7 +22,7 @@ fn names(title: &str, length: u32, list: impl IntoIterator<Item = String>) -> Ro
 }
 
 /// All databases, those of other front-ends too.
-fn databases(world: &mut World<'_>) -> BTreeSet<String> {
+pub(super) fn databases(world: &mut World<'_>) -> BTreeSet<String> {
     let own = world.tables.databases().map(|database| database.name.clone());
     let mut all: BTreeSet<String> = own.collect();
     all.insert(crate::model::name::MAIN.to_owned());
@@ -31,7 +32,7 @@ fn databases(world: &mut World<'_>) -> BTreeSet<String> {
 }
 
 /// What SHOW TABLES lists: name, supertable.
-fn tables(world: &mut World<'_>, database: &str) -> Vec<(String, Option<String>)> {
+pub(super) fn tables(world: &mut World<'_>, database: &str) -> Vec<(String, Option<String>)> {
     let mut list = Vec::new();
     let rights = std::sync::Arc::clone(&world.rights);
     let definitions = std::sync::Arc::clone(&world.tables);
@@ -93,60 +94,50 @@ pub(super) fn run(world: &mut World<'_>, what: &Show) -> Result<Rows, Wrong> {
             let list = all.map(|(name, _)| String::from_utf8_lossy(name).into_owned());
             names("topic_name", 192, list)
         }
+        Show::Dnodes => listed(lists::dnodes(world)),
+        Show::CreateDatabase(name) => create::database(world, name)?,
+        Show::CreateTable(name, stable) => create::table(world, name, *stable)?,
+        Show::TableTags(name, items) => tags::of_table(world, name, items)?,
+        Show::Tags(name) => tags::of_subtable(world, name)?,
+        Show::List(list) => listed(lists::list(world, list)),
         Show::Consumers => listed(tmq::show::consumers(world)),
         Show::Subscriptions => listed(tmq::show::subscriptions(world)),
         Show::Vgroups(database) => {
             let own = database.clone().or_else(|| world.about.database.clone());
             listed(tmq::show::vgroup_list(world, own.as_deref()))
         }
-        Show::Dnodes => dnodes(world),
         Show::Empty(title) => names(title, 64, []),
     })
 }
 
-fn listed((columns, rows): List) -> Rows {
+/// A list as a result.
+pub(super) fn listed((columns, rows): List) -> Rows {
     let fields = columns.into_iter().map(|(name, kind)| field(name, kind)).collect();
     Rows { fields, rows, ..Rows::default() }
 }
 
-fn dnodes(world: &World<'_>) -> Rows {
-    let fields = vec![
-        field("id", Kind::Int),
-        field("endpoint", Kind::Varchar(134)),
-        field("vnodes", Kind::SmallInt),
-        field("support_vnodes", Kind::SmallInt),
-        field("status", Kind::Varchar(10)),
-        field("create_time", Kind::Timestamp),
-        field("reboot_time", Kind::Timestamp),
-        field("note", Kind::Varchar(256)),
-    ];
-    let now = Cell::Int(world.bench.now() / 1_000_000);
-    let vnodes: i64 = world.tables.databases().map(|d| i64::from(d.vgroups)).sum();
-    let row = vec![
-        Cell::Int(1),
-        Cell::text("localhost:6041"),
-        Cell::Int(vnodes),
-        Cell::Int(1024),
-        Cell::text("ready"),
-        now.clone(),
-        now,
-        Cell::text(""),
-    ];
-    Rows { fields, rows: vec![row], ..Rows::default() }
-}
-
 /// Carries out a DESCRIBE.
 pub(super) fn describe(world: &mut World<'_>, name: &Name) -> Result<Rows, Wrong> {
-    let mut list: Vec<(String, Kind, bool)> = Vec::new();
+    let mut list: Vec<(String, Kind, &str, [String; 3])> = Vec::new();
     match find(world, name)? {
         Target::Table(table, _) | Target::Sub(_, table, _) => {
-            let one = |tag| move |c: &Column| (c.name.to_string(), c.kind, tag);
-            list.extend(table.columns.iter().map(one(false)));
-            list.extend(table.tags.iter().map(one(true)));
+            for column in &table.columns {
+                let own = create::options(&table, column).map(|(_, value)| value);
+                let key = table.detail_of(column.id, "key").is_some();
+                let note = if key { "COMPOSITE KEY" } else { "" };
+                list.push((column.name.to_string(), column.kind, note, own));
+            }
+            let off = || ["disabled"; 3].map(str::to_owned);
+            let one = |c: &Column| (c.name.to_string(), c.kind, "TAG", off());
+            list.extend(table.tags.iter().map(one));
         }
         Target::Foreign(topic) => {
             let relation = super::foreign::load(world, &topic)?;
-            list.extend(relation.columns.iter().map(|c| (c.name.to_string(), c.kind, false)));
+            let one = |c: &RelationColumn| {
+                let own = create::usual(c.kind).map(str::to_owned);
+                (c.name.to_string(), c.kind, "", own)
+            };
+            list.extend(relation.columns.iter().map(one));
         }
     }
     let fields = vec![
@@ -158,22 +149,14 @@ pub(super) fn describe(world: &mut World<'_>, name: &Name) -> Result<Rows, Wrong
         field("compress", Kind::Varchar(12)),
         field("level", Kind::Varchar(12)),
     ];
-    let row = |(name, kind, tag): (String, Kind, bool)| {
-        let (encode, compress, level) = match (tag, kind) {
-            (true, _) => ("disabled", "disabled", "disabled"),
-            (_, Kind::Timestamp) => ("delta-i", "lz4", "medium"),
-            _ => ("simple8b", "lz4", "medium"),
-        };
-        let note = if tag { "TAG" } else { "" };
-        vec![
+    let row = |(name, kind, note, own): (String, Kind, &str, [String; 3])| {
+        let head = vec![
             Cell::Text(name.into()),
-            Cell::text(kind.name()),
+            Cell::text(&kind.full_name()),
             Cell::Int(i64::from(kind.length())),
             Cell::text(note),
-            Cell::text(encode),
-            Cell::text(compress),
-            Cell::text(level),
-        ]
+        ];
+        head.into_iter().chain(own.map(|text| Cell::Text(text.into()))).collect()
     };
     Ok(Rows { fields, rows: list.into_iter().map(row).collect(), ..Rows::default() })
 }
@@ -181,15 +164,11 @@ pub(super) fn describe(world: &mut World<'_>, name: &Name) -> Result<Rows, Wrong
 /// A table of `information_schema`.
 pub(super) fn describing(world: &mut World<'_>, name: &str) -> Result<Relation, Wrong> {
     let (columns, rows) = match name {
-        "ins_databases" => ins_databases(world),
-        "ins_tables" => ins_tables(world),
-        "ins_stables" => ins_stables(world),
-        "ins_columns" => ins_columns(world),
         "ins_topics" => tmq::show::topics(world),
         "ins_subscriptions" => tmq::show::subscriptions(world),
         "ins_vgroups" => tmq::show::vgroup_list(world, None),
         "perf_consumers" => tmq::show::consumers(world),
-        _ => return Err(codes::no_table(name)),
+        _ => schema::table(world, name)?,
     };
     let column = |(name, kind): (&str, Kind)| RelationColumn {
         table: None,
@@ -200,116 +179,4 @@ pub(super) fn describing(world: &mut World<'_>, name: &str) -> Result<Relation, 
     };
     let columns = columns.into_iter().map(column).collect();
     Ok(Relation { columns, rows, ..Relation::default() })
-}
-
-const NAME: Kind = Kind::Varchar(192);
-
-fn ins_databases(world: &mut World<'_>) -> List {
-    let columns = vec![
-        ("name", Kind::Varchar(64)),
-        ("create_time", Kind::Timestamp),
-        ("ntables", Kind::BigInt),
-        ("vgroups", Kind::SmallInt),
-        ("replica", Kind::TinyInt),
-        ("keep", Kind::Varchar(32)),
-        ("precision", Kind::Varchar(2)),
-        ("status", Kind::Varchar(10)),
-    ];
-    let mut rows = Vec::new();
-    for name in databases(world) {
-        let count = tables(world, &name).len() as i64;
-        let own = world.tables.database(&name);
-        let plain = || std::sync::Arc::new(crate::model::table::Database::plain(&name));
-        let database = own.unwrap_or_else(plain);
-        let days = format!("{}d", database.keep_days);
-        rows.push(vec![
-            Cell::text(&name),
-            Cell::Int(database.created / 1_000_000),
-            Cell::Int(count),
-            Cell::Int(i64::from(database.vgroups)),
-            Cell::Int(1),
-            Cell::Text(format!("{days},{days},{days}").into()),
-            Cell::text(database.precision.name()),
-            Cell::text("ready"),
-        ]);
-    }
-    (columns, rows)
-}
-
-fn ins_tables(world: &mut World<'_>) -> List {
-    let columns = vec![
-        ("table_name", NAME),
-        ("db_name", Kind::Varchar(64)),
-        ("stable_name", NAME),
-        ("type", Kind::Varchar(21)),
-    ];
-    let mut rows = Vec::new();
-    for database in databases(world) {
-        for (name, stable) in tables(world, &database) {
-            let kind = if stable.is_some() { "CHILD_TABLE" } else { "NORMAL_TABLE" };
-            rows.push(vec![
-                Cell::Text(name.into()),
-                Cell::text(&database),
-                stable.map_or(Cell::Null, |name| Cell::Text(name.into())),
-                Cell::text(kind),
-            ]);
-        }
-    }
-    (columns, rows)
-}
-
-fn ins_stables(world: &mut World<'_>) -> List {
-    let columns = vec![
-        ("stable_name", NAME),
-        ("db_name", Kind::Varchar(64)),
-        ("create_time", Kind::Timestamp),
-        ("columns", Kind::Int),
-        ("tags", Kind::Int),
-    ];
-    let mut rows = Vec::new();
-    for database in databases(world) {
-        for (_, table) in world.tables.tables_of(&database) {
-            if table.is_super && (world.rights.may_touch)(table.name.short()) {
-                rows.push(vec![
-                    Cell::text(table.own_name()),
-                    Cell::text(&database),
-                    Cell::Int(table.created / 1_000_000),
-                    Cell::Int(table.columns.len() as i64),
-                    Cell::Int(table.tags.len() as i64),
-                ]);
-            }
-        }
-    }
-    (columns, rows)
-}
-
-fn ins_columns(world: &mut World<'_>) -> List {
-    let columns = vec![
-        ("table_name", NAME),
-        ("db_name", Kind::Varchar(64)),
-        ("table_type", Kind::Varchar(21)),
-        ("col_name", Kind::Varchar(64)),
-        ("col_type", Kind::Varchar(32)),
-        ("col_length", Kind::Int),
-    ];
-    let mut rows = Vec::new();
-    for database in databases(world) {
-        for (_, table) in world.tables.tables_of(&database) {
-            if !(world.rights.may_touch)(table.name.short()) {
-                continue;
-            }
-            let kind = if table.is_super { "SUPER_TABLE" } else { "NORMAL_TABLE" };
-            for column in &table.columns {
-                rows.push(vec![
-                    Cell::text(table.own_name()),
-                    Cell::text(&database),
-                    Cell::text(kind),
-                    Cell::text(&column.name),
-                    Cell::text(column.kind.name()),
-                    Cell::Int(i64::from(column.kind.length())),
-                ]);
-            }
-        }
-    }
-    (columns, rows)
 }

@@ -2,10 +2,13 @@
 //!
 //! All arithmetic is in the unit of a database; calendar units go through the zone of the session.
 
+pub mod form;
+
 use crate::model::table::Precision;
 use crate::query::dialect::taos::ast::Duration;
 use chrono::{
-    DateTime, Datelike, Days, LocalResult, Months, NaiveDate, NaiveDateTime, TimeZone, Utc,
+    DateTime, Datelike, Days, FixedOffset, LocalResult, Months, NaiveDate, NaiveDateTime, TimeZone,
+    Utc,
 };
 use chrono_tz::Tz;
 
@@ -13,18 +16,19 @@ use chrono_tz::Tz;
 #[must_use]
 pub fn parse(text: &str, precision: Precision, zone: Tz) -> Option<i64> {
     let text = text.trim();
-    let ns = match DateTime::parse_from_rfc3339(text) {
-        Ok(time) => time.timestamp_nanos_opt()?,
-        Err(_) => {
-            let plain = plain(text)?;
-            let local = match zone.from_local_datetime(&plain) {
-                LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => time,
-                LocalResult::None => return None,
-            };
-            local.timestamp_nanos_opt()?
-        }
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(time) => Some(precision.of_ns(time.timestamp_nanos_opt()?)),
+        Err(_) => in_zone(plain(text)?, precision, zone),
+    }
+}
+
+/// A time of a zone's clock.
+fn in_zone(plain: NaiveDateTime, precision: Precision, zone: Tz) -> Option<i64> {
+    let local = match zone.from_local_datetime(&plain) {
+        LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => time,
+        LocalResult::None => return None,
     };
-    Some(precision.of_ns(ns))
+    Some(precision.of_ns(local.timestamp_nanos_opt()?))
 }
 
 /// `YYYY-MM-DD[ HH:MM:SS[.f]]`
@@ -42,15 +46,56 @@ fn plain(text: &str) -> Option<NaiveDateTime> {
 #[must_use]
 pub fn iso(time: i64, precision: Precision, zone: Tz) -> String {
     let Some(utc) = instant(time, precision) else { return time.to_string() };
-    let digits = match precision {
-        Precision::Ms => "%.3f",
-        Precision::Us => "%.6f",
-        Precision::Ns => "%.9f",
-    };
     if zone == Tz::UTC {
-        return utc.format(&format!("%Y-%m-%dT%H:%M:%S{digits}Z")).to_string();
+        return iso_text(&utc, precision, "Z");
     }
-    utc.with_timezone(&zone).format(&format!("%Y-%m-%dT%H:%M:%S{digits}%:z")).to_string()
+    iso_text(&utc.with_timezone(&zone), precision, "%:z")
+}
+
+/// As [`iso`] in a zone that is `Z`, an offset such as `+08:00`, `+0800` or `+08`, which is
+/// appended as it is written, or a name. `None`: it is none of these.
+#[must_use]
+pub fn iso_at(time: i64, precision: Precision, zone: &str) -> Option<String> {
+    if let Ok(zone) = zone.parse() {
+        return Some(iso(time, precision, zone));
+    }
+    let utc = instant(time, precision)?;
+    if zone.eq_ignore_ascii_case("z") {
+        return Some(iso_text(&utc, precision, zone));
+    }
+    Some(iso_text(&utc.with_timezone(&offset(zone)?), precision, zone))
+}
+
+/// `+08:00`, `+0800` or `+08`
+fn offset(text: &str) -> Option<FixedOffset> {
+    let (sign, digits) = match text.split_at_checked(1)? {
+        ("+", digits) => (1, digits),
+        ("-", digits) => (-1, digits),
+        _ => return None,
+    };
+    let (hours, minutes) = match digits.len() {
+        2 => (digits, "0"),
+        4 => digits.split_at_checked(2)?,
+        5 => digits.split_once(':')?,
+        _ => return None,
+    };
+    let part = |text: &str| text.parse::<u16>().ok().map(i32::from);
+    let (hours, minutes) = (part(hours)?, part(minutes).filter(|m| *m < 60)?);
+    FixedOffset::east_opt(sign * (hours * 3600 + minutes * 60))
+}
+
+fn iso_text<Z: TimeZone>(time: &DateTime<Z>, precision: Precision, end: &str) -> String
+where
+    Z::Offset: std::fmt::Display,
+{
+    let digits = precision.digits();
+    time.format(&format!("%Y-%m-%dT%H:%M:%S%.{digits}f{end}")).to_string()
+}
+
+/// A time in a zone.
+#[must_use]
+pub fn local(time: i64, precision: Precision, zone: Tz) -> Option<DateTime<Tz>> {
+    Some(instant(time, precision)?.with_timezone(&zone))
 }
 
 fn instant(time: i64, precision: Precision) -> Option<DateTime<Utc>> {
@@ -186,6 +231,11 @@ mod tests {
         ] {
             assert_eq!(parse(text, Precision::Ms, zone), want, "{text}");
         }
+        let at = |zone| iso_at(1_700_000_000_000, Precision::Ms, zone);
+        assert_eq!(at("+08:00").unwrap(), "2023-11-15T06:13:20.000+08:00");
+        assert_eq!(at("-0130").unwrap(), "2023-11-14T20:43:20.000-0130");
+        assert_eq!(at("Asia/Tokyo").unwrap(), "2023-11-15T07:13:20.000+09:00");
+        assert!(at("+8").is_none() && at("").is_none() && at("+99:99").is_none());
         assert_eq!(iso(1, Precision::Us, Tz::UTC), "1970-01-01T00:00:00.000001Z");
         assert_eq!(iso(-1, Precision::Ms, berlin), "1970-01-01T00:59:59.999+01:00");
     }

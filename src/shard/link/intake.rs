@@ -10,6 +10,7 @@ use crate::model::event::Reply;
 use crate::model::flow::{Flow, FlowRef, FlowSpec};
 use crate::model::name::TopicName;
 use crate::model::record::{Body, Record, TimeNs};
+use crate::model::table::Tables;
 use crate::model::topic::Topic;
 use crate::proto::Intake;
 use crate::proto::contract::{Bound, Count, Counter, Gauge, HttpReply, Pause};
@@ -71,6 +72,10 @@ impl Intake for Desk<'_> {
 
     fn access(&self) -> &Access {
         &self.core.process.access
+    }
+
+    fn tables(&self) -> Arc<Tables> {
+        Arc::clone(self.core.process.directory().tables())
     }
 
     fn now(&self) -> TimeNs {

@@ -11,7 +11,7 @@ use crate::model::flow::{Flow, FlowId, FlowRef, FlowShared, FlowSpec};
 use crate::model::name::TopicName;
 use crate::model::record::{Offset, TimeNs};
 use crate::model::refusal::Refusal;
-use crate::model::table::entry::{DATABASE_FAMILY, Entry, POSITION_FAMILY, Require};
+use crate::model::table::entry::{DATABASE_FAMILY, Entry, POSITION_FAMILY, Require, USER_FAMILY};
 use crate::model::topic::{LOG_TOPIC, Storage, Topic, TopicId};
 use crate::model::value::{Bytes, Value, encode_bytes, read_json};
 use crate::shard::core::Core;
@@ -241,7 +241,7 @@ pub fn restore(family: u8, key: &[u8], value: &[u8], topics: &[Arc<Topic>]) -> O
             let exists = flow.source == LOG_TOPIC || topics.iter().any(|t| t.id == flow.source);
             exists.then(|| Change::FlowCreated(Arc::new(flow)))
         }
-        DATABASE_FAMILY..=POSITION_FAMILY => {
+        DATABASE_FAMILY..=POSITION_FAMILY | USER_FAMILY => {
             let (key, value) = (key.to_vec(), Some(value.to_vec()));
             let entry = Entry { family, key, value, require: Require::Any };
             Some(Change::Defined([entry].into()))

@@ -379,7 +379,7 @@ fn fields(columns: &[Column], precision: Precision) -> Told {
     Told::Fields(None, String::from_utf8(out).unwrap_or_default(), columns.len() as u64)
 }
 
-/// `{"name":..,"field_type":..,"precision":..,"scale":0,"bytes":..}`
+/// `{"name":..,"field_type":..,"precision":..,"scale":..,"bytes":..}`
 fn put_field(
     name: &str,
     kind: Kind,
@@ -390,10 +390,19 @@ fn put_field(
 ) {
     out.extend_from_slice(if at > 0 { b",{\"name\":" } else { b"{\"name\":" });
     write_string(out, name);
-    let precision = if kind == Kind::Timestamp { precision.code() } else { 0 };
-    let (code, bytes) = (kind.code(), schema_bytes(kind));
-    let text =
-        format!(",\"field_type\":{code},\"precision\":{precision},\"scale\":0,\"bytes\":{bytes}");
+    let (precision, scale) = match kind {
+        Kind::Timestamp => (precision.code(), 0),
+        Kind::Decimal(digits, scale) => (digits, scale),
+        _ => (0, 0),
+    };
+    let bytes = match kind {
+        Kind::Decimal(..) => kind.length(),
+        _ => schema_bytes(kind),
+    };
+    let code = kind.code();
+    let text = format!(
+        ",\"field_type\":{code},\"precision\":{precision},\"scale\":{scale},\"bytes\":{bytes}"
+    );
     out.extend_from_slice(text.as_bytes());
     if let Some(role) = role {
         out.extend_from_slice(format!(",\"bind_type\":{role}").as_bytes());

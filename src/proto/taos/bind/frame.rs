@@ -138,7 +138,11 @@ fn field<'a>(from: &mut Bytes<'a>, what: &str) -> Result<Input<'a>, Wrong> {
     let mut own = Bytes(from.take(length).ok_or_else(wrong)?);
     own.take(4).ok_or_else(wrong)?;
     let code = own.count().and_then(|code| u8::try_from(code).ok()).ok_or_else(wrong)?;
-    let kind = Kind::from_code(code, 0).ok_or_else(codes::bad_value)?;
+    let kind = match code {
+        // Decimals come as text.
+        17 | 21 => Kind::Varchar(0),
+        _ => Kind::from_code(code, 0).ok_or_else(codes::bad_value)?,
+    };
     values(&mut own, kind).filter(|_| own.0.is_empty()).ok_or_else(wrong)
 }
 

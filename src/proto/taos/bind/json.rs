@@ -24,6 +24,10 @@ pub fn cell(value: &Value<'_>, kind: Kind, clock: &Clock) -> Result<Cell, Wrong>
         (Shape::Number, kind) if kind.is_float() || kind == Kind::Bool => {
             Cell::Double(float(value).ok_or_else(wrong)?)
         }
+        (Shape::Number, Kind::Decimal(..)) => {
+            let text = std::str::from_utf8(value.text).map_err(|_| wrong())?;
+            Cell::Text(text.into())
+        }
         (Shape::String, kind) => {
             let text = value.as_string().ok_or_else(wrong)?;
             match kind {
@@ -32,7 +36,9 @@ pub fn cell(value: &Value<'_>, kind: Kind, clock: &Clock) -> Result<Cell, Wrong>
                     let at = time::parse(&text, clock.precision, clock.zone);
                     Cell::Int(at.filter(|_| has_offset).ok_or_else(wrong)?)
                 }
-                kind if kind.is_text() => Cell::Text(text.into()),
+                kind if kind.is_text() || matches!(kind, Kind::Decimal(..)) => {
+                    Cell::Text(text.into())
+                }
                 kind if kind.is_bytes() => Cell::Bytes(hex(&text).ok_or_else(wrong)?.into()),
                 _ => return Err(wrong()),
             }

@@ -20,7 +20,7 @@ pub(super) use work::{Request, Told, Work};
 use super::codec::{Ask, Frame, Reply, fault};
 use super::job::Slot;
 use super::schemaless::{self, Lines};
-use super::session::{Taos, who};
+use super::session::Taos;
 use crate::fanout::Outbox;
 use crate::proto::Intake;
 use crate::query::dialect::taos::Wrong;
@@ -230,7 +230,7 @@ impl Taos {
         intake: &mut dyn Intake,
     ) -> Result<(), Wrong> {
         let Some(login) = &self.login else { return Err(fault("server not connected")) };
-        let who = who(login.user.as_ref(), login.database.clone(), login.zone, intake);
+        let who = login.who(intake);
         let (action, begun) = (action.to_owned(), intake.now());
         let pending = Pending { action, request, statement, begun };
         self.give(who, shared, work, Some(pending), intake);

@@ -63,8 +63,17 @@ pub fn decode(block: &[u8]) -> Result<Vec<Input<'_>>, Wrong> {
     }
     let lengths = lengths.as_chunks::<4>().0;
     let mut list = Vec::with_capacity(columns);
-    for (at, ([code, ..], length)) in schema.as_chunks::<5>().0.iter().zip(lengths).enumerate() {
-        let kind = Kind::from_code(*code, 0).ok_or_else(codes::bad_value)?;
+    for (at, ([code, detail @ ..], length)) in
+        schema.as_chunks::<5>().0.iter().zip(lengths).enumerate()
+    {
+        let kind = match (code, detail) {
+            // Scale, precision, 0, width.
+            (17 | 21, [scale, digits, ..]) => {
+                Kind::from_code(*code, u32::from(*digits) << 8 | u32::from(*scale))
+            }
+            _ => Kind::from_code(*code, 0),
+        };
+        let kind = kind.ok_or_else(codes::bad_value)?;
         let column = column(&mut from, kind, rows, u32::from_le_bytes(*length) as usize);
         list.push(column.ok_or_else(|| fault(format!("invalid raw block: column {at}")))?);
     }
@@ -105,8 +114,32 @@ mod tests {
     use super::super::encode;
     use super::*;
     use crate::model::table::rows::Cell;
+    use crate::model::value::decimal::Decimal;
     use crate::query::tables::Field;
     use crate::query::tables::convert::hex;
+
+    #[test]
+    fn decimals_and_shapes_go_both_ways() {
+        let decimal = |units, scale| Cell::Decimal(Decimal::of_units(units, scale).unwrap());
+        let field = |kind| Field { name: "c".into(), kind };
+        let kinds = [Kind::Decimal(10, 2), Kind::Decimal(38, 4), Kind::Geometry(21)];
+        let rows = [
+            vec![
+                decimal(-125, 2),
+                decimal(i128::from(i64::MAX) * 3, 4),
+                Cell::Bytes([1, 2].into()),
+            ],
+            vec![Cell::Null, Cell::Null, Cell::Null],
+        ];
+        let block = encode(&kinds.map(field), &rows);
+        assert_eq!(block[28..43], [21, 2, 10, 0, 8, 17, 4, 38, 0, 16, 20, 23, 0, 0, 0]);
+        let columns = decode(&block).unwrap();
+        assert_eq!(columns[0].kind, kinds[0]);
+        for (index, column) in cells(&block).unwrap().iter().enumerate() {
+            assert_eq!(column[..], [rows[0][index].clone(), Cell::Null]);
+        }
+        assert!((0..block.len() - 1).all(|cut| decode(&block[..cut]).is_err()));
+    }
 
     fn cells(block: &[u8]) -> Result<Vec<Vec<Cell>>, Wrong> {
         let columns = decode(block)?;

@@ -80,6 +80,27 @@ pub struct Item {
 pub enum Source {
     Table(Name, Option<String>),
     Query(Box<Query>, Option<String>),
+    Join(Box<Join>),
+}
+
+/// Two sources side by side, by their times and other equal values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Join {
+    pub left: Source,
+    pub right: Source,
+    /// Rows of the left one stay without a partner too.
+    pub outer: bool,
+    /// `None`: WHERE says it.
+    pub on: Option<Expr>,
+}
+
+/// `RANGE(a, b) EVERY(d) FILL(..)`, for which INTERP asks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grid {
+    pub from: Expr,
+    pub to: Option<Expr>,
+    pub every: Option<Duration>,
+    pub fill: Fill,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -120,10 +141,13 @@ pub struct Limit {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Select {
     pub distinct: bool,
+    /// `SELECT TAGS`: one row for each subtable.
+    pub tags_only: bool,
     pub items: Vec<Item>,
     pub from: Option<Source>,
     pub filter: Option<Expr>,
     pub partition: Vec<Item>,
+    pub grid: Option<Grid>,
     pub window: Option<Window>,
     pub group: Vec<Expr>,
     pub having: Option<Expr>,
@@ -144,6 +168,33 @@ pub struct Query {
 pub struct ColumnDef {
     pub name: String,
     pub kind: Kind,
+    /// What is only shown: `encode`, `compress`, `level`, `key`.
+    pub options: Options,
+}
+
+/// Names and values of what is kept and shown.
+pub type Options = Vec<(String, String)>;
+
+/// One of CREATE TABLE .. USING ..
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewSubtable {
+    pub name: Name,
+    pub if_not_exists: bool,
+    pub using: Using,
+    pub options: Options,
+}
+
+/// What becomes of a user.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UserChange {
+    /// With a password, and options that are shown.
+    Create(String, Options),
+    Password(String),
+    Options(Options),
+    Drop(bool),
+    /// Privileges, in lower case, on a pattern of tables.
+    Grant(Vec<String>, String),
+    Revoke(Vec<String>, String),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -179,8 +230,10 @@ pub enum Change {
     ModifyTag(ColumnDef),
     RenameTag(String, String),
     SetTags(Vec<(String, Expr)>),
-    /// Kept and shown only.
-    Options,
+    /// Kept and shown only: of the table.
+    Options(Options),
+    /// Of a column.
+    ColumnOptions(String, Options),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -209,6 +262,15 @@ pub enum Show {
     Subscriptions,
     Vgroups(Option<String>),
     Dnodes,
+    CreateDatabase(String),
+    /// And whether it was asked for as a supertable.
+    CreateTable(Name, bool),
+    /// The values of tags of all subtables.
+    TableTags(Name, Vec<Item>),
+    /// The tags of one table.
+    Tags(Name),
+    /// One of the lists that are the same for everybody.
+    List(String),
     /// One of which there is nothing to tell.
     Empty(&'static str),
 }
@@ -240,15 +302,17 @@ pub enum Statement {
         if_not_exists: bool,
         columns: Vec<ColumnDef>,
         tags: Option<Vec<ColumnDef>>,
+        options: Options,
     },
-    /// Name, whether it may exist, and of what.
-    CreateSubtables(Vec<(Name, bool, Using)>),
+    CreateSubtables(Vec<NewSubtable>),
     DropTables {
         tables: Vec<(Name, bool)>,
         stable: bool,
     },
     Alter {
         table: Name,
+        /// It was called a supertable.
+        stable: bool,
         change: Change,
     },
     CreateTopic {
@@ -262,6 +326,10 @@ pub enum Statement {
         if_exists: bool,
         force: bool,
     },
+    User {
+        name: String,
+        change: UserChange,
+    },
     DropGroup {
         group: String,
         topic: String,
@@ -269,6 +337,6 @@ pub enum Statement {
     },
     Show(Show),
     Describe(Name),
-    /// Does nothing here.
-    Nothing,
+    /// A database; does nothing here.
+    Flush(String),
 }

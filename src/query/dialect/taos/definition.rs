@@ -1,10 +1,11 @@
 //! CREATE, DROP and ALTER.
 
 use super::Wrong;
-use super::ast::{Change, ColumnDef, Over, Statement};
+use super::ast::{Change, ColumnDef, NewSubtable, Options, Over, Statement};
 use super::lex::Token;
 use super::parser::Parser;
 use crate::model::table::Kind;
+use crate::model::table::kind::DECIMAL_DIGITS_MAX;
 
 type Parsed<T> = Result<T, Wrong>;
 
@@ -53,6 +54,9 @@ impl Parser<'_> {
         if self.word("topic") {
             return self.create_topic();
         }
+        if self.word("user") {
+            return self.create_user();
+        }
         let stable = self.word("stable");
         if !stable {
             self.need_word("table")?;
@@ -64,8 +68,9 @@ impl Parser<'_> {
             let mut next = Some((name, if_not_exists));
             while let Some((name, may_exist)) = next.take() {
                 self.need_word("using")?;
-                list.push((name, may_exist, self.using()?));
-                self.options(TABLE_OPTIONS)?;
+                let using = self.using()?;
+                let options = self.options(TABLE_OPTIONS)?;
+                list.push(NewSubtable { name, if_not_exists: may_exist, using, options });
                 if !matches!(self.peek(), Token::End | Token::Sign(";")) {
                     let may_exist = self.if_not_exists();
                     next = Some((self.table_name()?, may_exist));
@@ -78,8 +83,8 @@ impl Parser<'_> {
         if stable && tags.is_none() {
             return self.wrong();
         }
-        self.options(TABLE_OPTIONS)?;
-        Ok(Statement::CreateTable { name, if_not_exists, columns, tags })
+        let options = self.options(TABLE_OPTIONS)?;
+        Ok(Statement::CreateTable { name, if_not_exists, columns, tags, options })
     }
 
     fn column_definitions(&mut self) -> Parsed<Vec<ColumnDef>> {
@@ -92,10 +97,21 @@ impl Parser<'_> {
     fn column_definition(&mut self) -> Parsed<ColumnDef> {
         let name = self.name()?;
         let kind = self.kind()?;
-        while self.word("encode") || self.word("compress") || self.word("level") {
-            self.text_literal()?;
+        Ok(ColumnDef { name, kind, options: self.column_options()? })
+    }
+
+    /// Those that are kept and shown.
+    fn column_options(&mut self) -> Parsed<Options> {
+        let mut list = Options::new();
+        loop {
+            if self.words(&["composite", "key"]) || self.words(&["primary", "key"]) {
+                list.push(("key".to_owned(), String::new()));
+                continue;
+            }
+            let known = ["encode", "compress", "level"].into_iter().find(|name| self.word(name));
+            let Some(name) = known else { return Ok(list) };
+            list.push((name.to_owned(), self.text_literal()?.to_ascii_lowercase()));
         }
-        Ok(ColumnDef { name, kind })
     }
 
     /// A type.
@@ -119,8 +135,22 @@ impl Parser<'_> {
             "binary" | "varchar" => Kind::Varchar(self.length()?),
             "nchar" => Kind::Nchar(self.length()?),
             "varbinary" => Kind::Varbinary(self.length()?),
+            "geometry" => Kind::Geometry(self.length()?),
+            "decimal" | "numeric" => self.decimal()?,
             _ => return self.wrong_before(),
         })
+    }
+
+    fn decimal(&mut self) -> Parsed<Kind> {
+        let digit = |own: &mut Self, most: u64| match own.integer()? {
+            n if n <= most => Ok(n as u8),
+            _ => own.wrong_before(),
+        };
+        self.need("(")?;
+        let precision = digit(self, u64::from(DECIMAL_DIGITS_MAX))?;
+        let scale = if self.sign(",") { digit(self, u64::from(precision))? } else { 0 };
+        self.need(")")?;
+        if precision == 0 { self.wrong_before() } else { Ok(Kind::Decimal(precision, scale)) }
     }
 
     fn length(&mut self) -> Parsed<u32> {
@@ -142,11 +172,17 @@ impl Parser<'_> {
                 break;
             }
             self.next();
+            let parenthesis = self.sign("(");
             let value = self.list(|own| match own.peek() {
                 Token::Integer | Token::Duration => Ok(own.next().1.to_ascii_lowercase()),
                 Token::Text => own.text_literal(),
+                _ if parenthesis => own.name(),
+                _ if own.sign("-") => Ok(format!("-{}", own.integer()?)),
                 _ => own.wrong(),
             })?;
+            if parenthesis {
+                self.need(")")?;
+            }
             list.push((name, value.join(",")));
         }
         Ok(list)
@@ -194,6 +230,9 @@ impl Parser<'_> {
             let force = self.word("force");
             return Ok(Statement::DropTopic { name: self.name()?, if_exists, force });
         }
+        if self.word("user") {
+            return self.drop_user();
+        }
         if self.words(&["consumer", "group"]) {
             let if_exists = self.if_exists();
             let group = self.name()?;
@@ -217,17 +256,33 @@ impl Parser<'_> {
             let name = self.name()?;
             return Ok(Statement::AlterDatabase { name, options: self.database_options()? });
         }
-        if !self.word("stable") {
+        if self.word("user") {
+            return self.alter_user();
+        }
+        let stable = self.word("stable");
+        if !stable {
             self.need_word("table")?;
         }
         let table = self.table_name()?;
+        let change = self.change()?;
+        Ok(Statement::Alter { table, stable, change })
+    }
+
+    fn change(&mut self) -> Parsed<Change> {
         let rename = |own: &mut Self| -> Parsed<_> { Ok((own.name()?, own.name()?)) };
-        let change = if self.words(&["add", "column"]) {
+        Ok(if self.words(&["add", "column"]) {
             Change::AddColumn(self.column_definition()?)
         } else if self.words(&["drop", "column"]) {
             Change::DropColumn(self.name()?)
         } else if self.words(&["modify", "column"]) {
-            Change::ModifyColumn(self.column_definition()?)
+            let name = self.name()?;
+            match self.column_options()? {
+                list if list.is_empty() => {
+                    let kind = self.kind()?;
+                    Change::ModifyColumn(ColumnDef { name, kind, options: Options::new() })
+                }
+                list => Change::ColumnOptions(name, list),
+            }
         } else if self.words(&["rename", "column"]) {
             let (old, new) = rename(self)?;
             Change::RenameColumn(old, new)
@@ -247,12 +302,14 @@ impl Parser<'_> {
                 Ok((name, own.sum()?))
             })?)
         } else {
-            self.options(TABLE_OPTIONS)?;
-            Change::Options
-        };
-        Ok(Statement::Alter { table, change })
+            match self.options(TABLE_OPTIONS)? {
+                list if list.is_empty() => return self.wrong(),
+                list => Change::Options(list),
+            }
+        })
     }
 }
 
 /// Options of a table.
-const TABLE_OPTIONS: &[&str] = &["ttl", "comment"];
+const TABLE_OPTIONS: &[&str] =
+    &["ttl", "comment", "sma", "rollup", "watermark", "max_delay", "keep"];

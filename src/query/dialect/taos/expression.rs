@@ -194,12 +194,9 @@ impl Parser<'_> {
         if call && !word.is_empty() {
             self.next();
             self.next();
-            let mut arguments = Vec::new();
-            if !self.sign(")") {
-                arguments = self.list(Self::expr)?;
-                self.need(")")?;
-            }
-            return Ok(Expr::Call(word, arguments));
+            let mut name = word;
+            let arguments = self.arguments(&mut name)?;
+            return Ok(Expr::Call(name, arguments));
         }
         if !self.is_free_name() {
             return self.wrong();
@@ -215,6 +212,40 @@ impl Parser<'_> {
             return Ok(Expr::Column(Some(table), column));
         }
         Ok(Expr::Column(None, first.name))
+    }
+
+    /// The arguments of a call up to its end; words may stand between them: `POSITION(a IN b)`,
+    /// `TRIM(LEADING a FROM b)`, `SUBSTRING(a FROM b FOR c)`.
+    fn arguments(&mut self, name: &mut String) -> Parsed<Vec<Expr>> {
+        let mut list = Vec::new();
+        if self.sign(")") {
+            return Ok(list);
+        }
+        if name == "trim" {
+            let sides = [("leading", "ltrim"), ("trailing", "rtrim"), ("both", "trim")];
+            if let Some((_, own)) = sides.iter().find(|(side, _)| self.word(side)) {
+                *name = (*own).to_owned();
+            }
+        }
+        let trims = name.ends_with("trim");
+        let mut turned = trims && self.word("from");
+        let parts = ["substring", "substr"].contains(&name.as_str());
+        loop {
+            list.push(if name == "position" { self.sum()? } else { self.expr()? });
+            if trims && list.len() == 1 && self.word("from") {
+                turned = true;
+            } else if !(self.sign(",")
+                || (name == "position" && self.word("in"))
+                || (parts && (self.word("from") || self.word("for"))))
+            {
+                break;
+            }
+        }
+        if turned {
+            list.reverse();
+        }
+        self.need(")")?;
+        Ok(list)
     }
 
     fn cast(&mut self) -> Parsed<Expr> {

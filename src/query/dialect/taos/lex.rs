@@ -84,6 +84,10 @@ fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
         at = run(bytes, at, |b| b.is_ascii_whitespace());
         if bytes.get(at..).is_some_and(|rest| rest.starts_with(b"--")) {
             at = run(bytes, at, |b| b != b'\n');
+        } else if bytes.get(at..).is_some_and(|rest| rest.starts_with(b"/*")) {
+            // Hints mean nothing here.
+            let rest = bytes.get(at + 2..).unwrap_or_default();
+            at += 2 + memchr::memmem::find(rest, b"*/").map_or(rest.len(), |end| end + 2);
         } else {
             return at;
         }

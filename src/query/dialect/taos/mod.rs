@@ -9,7 +9,9 @@ pub mod lex;
 mod definition;
 mod expression;
 mod parser;
+mod people;
 mod select;
+mod show;
 mod write;
 
 pub use parser::parse;

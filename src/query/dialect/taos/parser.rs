@@ -40,6 +40,7 @@ const RESERVED: &[&str] = &[
     "is",
     "join",
     "left",
+    "right",
     "like",
     "limit",
     "match",
@@ -48,6 +49,7 @@ const RESERVED: &[&str] = &[
     "null",
     "nulls",
     "offset",
+    "outer",
     "on",
     "or",
     "order",
@@ -78,6 +80,8 @@ pub struct Parser<'a> {
     tokens: Vec<(Token, Range<usize>)>,
     at: usize,
     depth: usize,
+    /// Joins met so far.
+    pub(super) joins: usize,
     /// `?` met so far.
     pub(super) parameters: usize,
 }
@@ -87,7 +91,7 @@ pub struct Parser<'a> {
 /// # Errors
 /// What is wrong, at the first place.
 pub fn parse(text: &str) -> Parsed<(Statement, usize)> {
-    let mut parser = Parser { text, tokens: lex(text)?, at: 0, depth: 0, parameters: 0 };
+    let mut parser = Parser { text, tokens: lex(text)?, at: 0, depth: 0, joins: 0, parameters: 0 };
     if parser.peek() == Token::End {
         return Err(Wrong::new(0x2601, "Incomplete SQL statement"));
     }
@@ -280,6 +284,9 @@ impl<'a> Parser<'a> {
     }
 
     fn statement(&mut self) -> Parsed<Statement> {
+        if self.peek() == Token::Sign("(") {
+            return Ok(Statement::Query(Box::new(self.query()?)));
+        }
         let Some(first) = self.word_at(0) else { return self.wrong() };
         match first.as_str() {
             "select" => Ok(Statement::Query(Box::new(self.query()?))),
@@ -288,6 +295,8 @@ impl<'a> Parser<'a> {
             "create" => self.create(),
             "drop" => self.drop(),
             "alter" => self.alter(),
+            "grant" => self.grant(true),
+            "revoke" => self.grant(false),
             "use" => {
                 self.next();
                 Ok(Statement::Use(self.name()?))
@@ -300,8 +309,7 @@ impl<'a> Parser<'a> {
             "flush" => {
                 self.next();
                 self.need_word("database")?;
-                self.name()?;
-                Ok(Statement::Nothing)
+                Ok(Statement::Flush(self.name()?))
             }
             _ => self.wrong(),
         }
@@ -313,6 +321,9 @@ impl<'a> Parser<'a> {
 
     fn show(&mut self) -> Parsed<Statement> {
         self.next();
+        if let Some(show) = self.other_show()? {
+            return Ok(Statement::Show(show));
+        }
         let normal = self.word("normal");
         let child = self.word("child");
         let mut database = None;
@@ -337,9 +348,6 @@ impl<'a> Parser<'a> {
             "subscriptions" => Show::Subscriptions,
             "vgroups" => Show::Vgroups(database),
             "dnodes" => Show::Dnodes,
-            "connections" | "queries" | "apps" | "functions" | "grants" | "streams" | "views" => {
-                Show::Empty("name")
-            }
             _ => return self.wrong_before(),
         };
         Ok(Statement::Show(show))

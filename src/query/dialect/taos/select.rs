@@ -1,7 +1,7 @@
 //! SELECT.
 
 use super::Wrong;
-use super::ast::{Expr, Fill, Item, Limit, Order, Query, Select, Source, Window};
+use super::ast::{Expr, Fill, Grid, Item, Join, Limit, Order, Query, Select, Source, Window};
 use super::lex::Token;
 use super::parser::Parser;
 
@@ -9,18 +9,16 @@ type Parsed<T> = Result<T, Wrong>;
 
 /// Bytes of the name of a column that has only its text.
 const TITLE_BYTES_MAX: usize = 64;
+/// Joins of a statement.
+const JOINS_MAX: usize = 9;
 
 impl Parser<'_> {
     pub(super) fn query(&mut self) -> Parsed<Query> {
         self.deeper(|own| {
-            let mut query = Query { first: own.select()?, ..Query::default() };
+            let mut query = Query { first: own.member()?, ..Query::default() };
             while own.word("union") {
                 let all = own.word("all");
-                let parenthesis = own.sign("(");
-                query.unions.push((all, own.select()?));
-                if parenthesis {
-                    own.need(")")?;
-                }
+                query.unions.push((all, own.member()?));
             }
             if own.words(&["order", "by"]) {
                 query.order = own.list(Self::order)?;
@@ -33,6 +31,16 @@ impl Parser<'_> {
             }
             Ok(query)
         })
+    }
+
+    /// A select of a UNION, in parentheses or not.
+    fn member(&mut self) -> Parsed<Select> {
+        if !self.sign("(") {
+            return self.select();
+        }
+        let select = self.select()?;
+        self.need(")")?;
+        Ok(select)
     }
 
     fn order(&mut self) -> Parsed<Order> {
@@ -57,7 +65,12 @@ impl Parser<'_> {
 
     fn select(&mut self) -> Parsed<Select> {
         self.need_word("select")?;
-        let mut select = Select { distinct: self.word("distinct"), ..Select::default() };
+        let tags_only = self.is_word("tags") && self.peek_after(1) != Token::Sign(",");
+        if tags_only {
+            self.next();
+        }
+        let distinct = self.word("distinct");
+        let mut select = Select { distinct, tags_only, ..Select::default() };
         select.items = self.list(Self::item)?;
         if self.word("from") {
             select.from = Some(self.source()?);
@@ -68,6 +81,7 @@ impl Parser<'_> {
         if self.words(&["partition", "by"]) {
             select.partition = self.list(Self::item)?;
         }
+        select.grid = self.grid()?;
         select.window = self.window()?;
         if self.words(&["group", "by"]) {
             select.group = self.list(Self::expr)?;
@@ -78,7 +92,7 @@ impl Parser<'_> {
         Ok(select)
     }
 
-    fn item(&mut self) -> Parsed<Item> {
+    pub(super) fn item(&mut self) -> Parsed<Item> {
         let start = self.start();
         if self.peek_after(1) == Token::Sign(".") && self.peek_after(2) == Token::Sign("*") {
             let table = self.name()?;
@@ -97,7 +111,6 @@ impl Parser<'_> {
         }
         let name = match &expr {
             Expr::Column(_, column) if !column.starts_with("_c") => column.clone(),
-            Expr::Text(text) => text.clone(),
             _ => written.to_owned(),
         };
         let end = (0..=name.len().min(TITLE_BYTES_MAX)).rev().find(|at| name.is_char_boundary(*at));
@@ -105,7 +118,55 @@ impl Parser<'_> {
         Ok(Item { expr, name, aliased: false })
     }
 
+    /// What stands in FROM, joins from left to right.
     fn source(&mut self) -> Parsed<Source> {
+        let mut left = self.one_source()?;
+        loop {
+            let (outer, comma) = if self.words(&["inner", "join"]) || self.word("join") {
+                (false, false)
+            } else if self.words(&["left", "join"]) || self.words(&["left", "outer", "join"]) {
+                (true, false)
+            } else if self.sign(",") {
+                (false, true)
+            } else {
+                return Ok(left);
+            };
+            if self.joins >= JOINS_MAX {
+                return self.wrong_before();
+            }
+            self.joins += 1;
+            let right = self.one_source()?;
+            let on = match comma {
+                true => None,
+                false => {
+                    self.need_word("on")?;
+                    Some(self.expr()?)
+                }
+            };
+            left = Source::Join(Box::new(Join { left, right, outer, on }));
+        }
+    }
+
+    /// `RANGE(a[, b]) [EVERY(d)] [FILL(..)]`
+    fn grid(&mut self) -> Parsed<Option<Grid>> {
+        if !self.word("range") {
+            return Ok(None);
+        }
+        self.need("(")?;
+        let from = self.expr()?;
+        let to = if self.sign(",") { Some(self.expr()?) } else { None };
+        self.need(")")?;
+        let mut every = None;
+        if self.word("every") {
+            self.need("(")?;
+            every = Some(self.duration()?);
+            self.need(")")?;
+        }
+        let fill = if self.word("fill") { self.fill()? } else { Fill::None };
+        Ok(Some(Grid { from, to, every, fill }))
+    }
+
+    fn one_source(&mut self) -> Parsed<Source> {
         let alias = |own: &mut Self| {
             let named = own.word("as") || own.is_free_name();
             if named { own.name().map(Some) } else { Ok(None) }

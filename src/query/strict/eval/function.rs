@@ -3,8 +3,8 @@
 use super::format;
 use super::{Machine, Value};
 use crate::model::time::civil;
+use crate::model::value::decimal::Decimal;
 use crate::query::strict::cast::each_item;
-use crate::query::strict::decimal::Decimal;
 use crate::query::strict::json::scalar_text;
 use crate::query::strict::operators::{mismatch, negative};
 use crate::query::strict::plan::{Function, Node};

@@ -217,6 +217,7 @@ fn made(world: &World<'_>, full: &TopicName, needs: &[Need]) -> Result<Table, Wr
         next_column: if has_tags { 1 } else { 2 },
         precision,
         created: world.bench.now(),
+        details: Vec::new(),
     };
     grown(table, needs)
 }
@@ -325,7 +326,8 @@ fn place(world: &mut World<'_>, database: &str, point: &Point) -> Result<Place, 
     }
     let (name, stable) = (point.table.as_str().into(), table.name.clone());
     let created = world.bench.now();
-    let sub = Some(Arc::new(Subtable { name, stable, tags, created, order: 0 }));
+    let sub =
+        Some(Arc::new(Subtable { name, stable, tags, created, order: 0, details: Vec::new() }));
     Ok(Place { table, topic, sub, is_new: true })
 }
 

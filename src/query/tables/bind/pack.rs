@@ -115,6 +115,8 @@ fn converts(from: Kind, to: Kind) -> bool {
         || (is_number(from) && is_number(to))
         || (long(from) && long(to))
         || (is_plain(from) && (is_plain(to) || to == Kind::Json || to.is_bytes()))
+        || (is_plain(from) && matches!(to, Kind::Decimal(..)))
+        || (is_number(from) && matches!(to, Kind::Decimal(..)))
         || (from == Kind::Json && is_plain(to))
         || (from.is_bytes() && to.is_bytes())
 }
@@ -145,6 +147,11 @@ pub fn pack(input: &Input<'_>, column: &Column, clock: &Clock) -> Result<Packed,
         }
         _ if input.kind == Kind::Null => {
             (0..input.rows).for_each(|_| packed.push(&Cell::Null));
+        }
+        _ if matches!(kind, Kind::Decimal(..)) => {
+            for row in 0..input.rows {
+                packed.push(&store(input.cell(row)?, kind, clock)?);
+            }
         }
         Data::Bytes(list) => {
             for (row, bytes) in list.iter().enumerate() {

@@ -1,8 +1,10 @@
 //! Names to columns, functions and aggregates; kinds checked; constants converted.
 
 use super::scalar::{Answer, Scalar};
+use super::text::WIDE_LENGTH;
 use super::{Node, Pseudo, Typed};
 use crate::model::table::Kind;
+use crate::model::table::kind::DECIMAL_DIGITS_MAX;
 use crate::model::table::rows::Cell;
 use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::{Binary, Expr};
@@ -27,6 +29,14 @@ pub struct About {
     pub version: String,
     /// Its user.
     pub user: String,
+    /// Users are made by statements, since the configuration names none.
+    pub keeps_users: bool,
+    /// What the client calls itself, its library, and the address that it says or has.
+    pub app: String,
+    /// Its library.
+    pub connector: String,
+    /// The address that it says or has.
+    pub address: String,
 }
 
 /// Binds the expressions of one query.
@@ -63,7 +73,11 @@ impl Binder<'_> {
             Expr::Column(table, name) => self.column(table.as_deref(), name)?,
             Expr::Negate(inner) => {
                 let inner = self.bind(inner)?;
-                let kind = if inner.kind.is_integer() { Kind::BigInt } else { Kind::Double };
+                let kind = match inner.kind {
+                    Kind::Decimal(..) => inner.kind,
+                    kind if kind.is_integer() => Kind::BigInt,
+                    _ => Kind::Double,
+                };
                 Typed { node: Node::Negate(Box::new(inner.node)), kind }
             }
             Expr::Not(inner) => {
@@ -101,6 +115,20 @@ impl Binder<'_> {
         })
     }
 
+    /// Binds one whose value is shown: a member of a JSON tag is JSON again.
+    ///
+    /// # Errors
+    /// As [`Binder::bind`].
+    pub fn shown(&mut self, expr: &Expr) -> Bound<Typed> {
+        let typed = self.bind(expr)?;
+        Ok(match (&typed.node, typed.kind) {
+            (Node::Binary(Binary::Arrow, ..), Kind::Json) => {
+                Typed { node: Node::Cast(Box::new(typed.node), Kind::Json), kind: Kind::Json }
+            }
+            _ => typed,
+        })
+    }
+
     /// What is the same for all rows.
     fn literal(&self, expr: &Expr) -> Bound<Option<Typed>> {
         Ok(Some(match expr {
@@ -124,6 +152,7 @@ impl Binder<'_> {
                     Cell::Uint(_) => Kind::UBigInt,
                     Cell::Double(_) => Kind::Double,
                     Cell::Text(text) => Kind::Varchar(text.len().max(1) as u32),
+                    Cell::Decimal(decimal) => Kind::Decimal(38, decimal.scale() as u8),
                     Cell::Bytes(bytes) => Kind::Varbinary(bytes.len().max(1) as u32),
                 };
                 constant(cell, kind)
@@ -153,8 +182,11 @@ impl Binder<'_> {
             Some(otherwise) => self.bind(otherwise)?,
             None => constant(Cell::Null, Kind::Null),
         };
-        kind = wider(kind, last.kind);
-        Ok(Typed { node: Node::Case(bound, Box::new(last.node)), kind })
+        let kind = wider(kind, last.kind);
+        // Values of several kinds become of one.
+        let node = Node::Case(bound, Box::new(last.node));
+        let node = if kind == Kind::Null { node } else { Node::Cast(Box::new(node), kind) };
+        Ok(Typed { node, kind })
     }
 
     /// The column of a name.
@@ -209,7 +241,7 @@ impl Binder<'_> {
             Binary::Arrow => {
                 let (left, right) = (Box::new(left.node), Box::new(right.node));
                 let node = Node::Binary(operator, left, right);
-                return Ok(Typed { node, kind: Kind::Varchar(4095) });
+                return Ok(Typed { node, kind: Kind::Json });
             }
             _ => {}
         }
@@ -217,9 +249,11 @@ impl Binder<'_> {
             Binary::Add | Binary::Subtract => match (left.kind, right.kind) {
                 (Kind::Timestamp, Kind::Timestamp) => Kind::BigInt,
                 (Kind::Timestamp, _) | (_, Kind::Timestamp) => Kind::Timestamp,
-                _ => Kind::Double,
+                _ => computed(operator, left.kind, right.kind),
             },
-            Binary::Multiply | Binary::Divide | Binary::Remainder => Kind::Double,
+            Binary::Multiply | Binary::Divide | Binary::Remainder => {
+                computed(operator, left.kind, right.kind)
+            }
             _ => Kind::Bool,
         };
         if kind != Kind::Bool {
@@ -235,8 +269,13 @@ impl Binder<'_> {
         Ok(Typed { node, kind: Kind::Bool })
     }
 
-    /// A constant that is compared with a value of this kind: texts become times and bytes.
+    /// A constant that is compared with a value of this kind: texts become times and bytes, numbers
+    /// lose what a column of 32 bits does not have.
     fn against(&self, typed: Typed, kind: Kind) -> Bound<Typed> {
+        if let (Kind::Float, Node::Const(Cell::Double(n))) = (kind, &typed.node) {
+            // As the column has it, so that 1.1 is found.
+            return Ok(constant(Cell::Double(f64::from(*n as f32)), Kind::Double));
+        }
         let Node::Const(Cell::Text(text)) = &typed.node else { return Ok(typed) };
         if kind == Kind::Timestamp {
             let Clock { precision, zone, .. } = *self.clock;
@@ -270,9 +309,13 @@ impl Binder<'_> {
             bound.push(self.bind(argument)?);
         }
         let kinds: Vec<Kind> = bound.iter().map(|typed| typed.kind).collect();
+        let wide = matches!(kinds.as_slice(), [Kind::Nchar(_)]) && name == "length";
+        let scalar = if wide { Scalar::of(WIDE_LENGTH).unwrap_or(scalar) } else { scalar };
         let Answer { kind } = scalar.check(&kinds)?;
         let nodes = bound.into_iter().map(|typed| typed.node).collect();
-        Ok(Typed { node: Node::Call(scalar, nodes), kind })
+        let node = Node::Call(scalar, nodes);
+        let node = if scalar.mixes() { Node::Cast(Box::new(node), kind) } else { node };
+        Ok(Typed { node, kind })
     }
 
     /// What the session, not a row, answers.
@@ -320,12 +363,35 @@ impl Binder<'_> {
         self.aggregates = Some(outer);
         outcome?;
         let star = matches!(arguments.first(), Some(Expr::Star(None)));
-        let aggregate = Aggregate::new(function, bound, star, arguments.len(), self.clock)?;
+        let time = self.columns.iter().position(|column| column.kind == Kind::Timestamp);
+        let clock = (self.clock, time);
+        let aggregate = Aggregate::new(function, bound, star, arguments.len(), clock)?;
         let kind = aggregate.kind;
         let list = self.aggregates.get_or_insert_default();
         list.push(aggregate);
         Ok(Typed { node: Node::Aggregate(list.len() - 1), kind })
     }
+}
+
+/// The kind of arithmetic: decimals stay such, anything else is a double.
+fn computed(operator: Binary, left: Kind, right: Kind) -> Kind {
+    let scale = |kind: Kind| match kind {
+        Kind::Decimal(_, scale) => Some(u32::from(scale)),
+        kind if kind.is_integer() => Some(0),
+        _ => None,
+    };
+    let is_decimal = |kind| matches!(kind, Kind::Decimal(..));
+    let (Some(a), Some(b), true) =
+        (scale(left), scale(right), is_decimal(left) || is_decimal(right))
+    else {
+        return Kind::Double;
+    };
+    let scale = match operator {
+        Binary::Multiply => a + b,
+        Binary::Divide => a.max(6),
+        _ => a.max(b),
+    };
+    Kind::Decimal(DECIMAL_DIGITS_MAX, scale.min(30) as u8)
 }
 
 /// The kind that holds values of both.
@@ -338,6 +404,8 @@ pub fn wider(one: Kind, other: Kind) -> Kind {
         (a, b) if a.is_text() && b.is_text() => Kind::Varchar(a.length().max(b.length())),
         (a, b) if a.is_text() || b.is_text() => Kind::Varchar(a.length().max(b.length()).max(32)),
         (a, b) if a.is_float() || b.is_float() => Kind::Double,
+        (Kind::Decimal(_, a), Kind::Decimal(_, b)) => Kind::Decimal(DECIMAL_DIGITS_MAX, a.max(b)),
+        (a @ Kind::Decimal(..), _) | (_, a @ Kind::Decimal(..)) => a,
         (a, b) if a.is_integer() && b.is_integer() => Kind::BigInt,
         (a, _) => a,
     }

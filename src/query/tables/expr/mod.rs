@@ -4,12 +4,16 @@
 //! operators and functions. Invariant: column numbers lie inside the rows they were bound to.
 
 pub mod bind;
+mod date;
+pub mod geometry;
 pub mod scalar;
+mod text;
 
-use super::convert::{Clock, compare, number, show};
+use super::convert::{Clock, compare, decimal, number, show};
 use super::time;
 use crate::model::table::Kind;
 use crate::model::table::rows::Cell;
+use crate::model::value::decimal::Decimal;
 use crate::query::dialect::taos::ast::{Binary, Duration};
 use scalar::Scalar;
 use std::cmp::Ordering;
@@ -122,6 +126,7 @@ pub fn eval(node: &Node, env: &Env<'_>) -> Cell {
         Node::Negate(inner) => match eval(inner, env) {
             Cell::Int(n) => n.checked_neg().map_or(Cell::Null, Cell::Int),
             Cell::Null => Cell::Null,
+            Cell::Decimal(decimal) => decimal.negate().map_or(Cell::Null, Cell::Decimal),
             other => number(&other).map_or(Cell::Null, |n| Cell::Double(-n)),
         },
         Node::Not(inner) => logic(truth(&eval(inner, env)).map(|b| !b)),
@@ -209,7 +214,25 @@ fn binary(operator: Binary, left: &Node, right: &Node, env: &Env<'_>) -> Cell {
     }
 }
 
+/// Arithmetic of decimals; beyond 38 digits there is none.
+fn exact(operator: Binary, a: &Cell, b: &Cell) -> Option<Decimal> {
+    let (a, b) = (decimal(a)?, decimal(b)?);
+    match operator {
+        Binary::Add => a.plus(b),
+        Binary::Subtract => a.plus(b.negate()?),
+        Binary::Multiply => a.multiply(b),
+        Binary::Divide => a.divide(b),
+        Binary::Remainder => a.remainder(b),
+        _ => None,
+    }
+}
+
 fn arithmetic(operator: Binary, a: &Cell, b: &Cell) -> Cell {
+    if let (Cell::Decimal(_), Cell::Int(_) | Cell::Uint(_) | Cell::Decimal(_))
+    | (Cell::Int(_) | Cell::Uint(_), Cell::Decimal(_)) = (a, b)
+    {
+        return exact(operator, a, b).map_or(Cell::Null, Cell::Decimal);
+    }
     let (Some(a), Some(b)) = (number(a), number(b)) else { return Cell::Null };
     let outcome = match operator {
         Binary::Add => a + b,

@@ -1,17 +1,17 @@
 //! Functions of values, one row in row columns: a table of names, arguments and what they do.
 
+use super::bind::wider;
+use super::{date, text};
 use crate::model::table::Kind;
 use crate::model::table::rows::Cell;
 use crate::model::value::{Value, read_json};
 use crate::query::dialect::taos::Wrong;
-use crate::query::dialect::taos::ast::Duration;
 use crate::query::tables::codes;
 use crate::query::tables::convert::{Clock, compare, number, show, store};
-use crate::query::tables::time;
 use std::cmp::Ordering;
 
 /// Bytes of a text that a function may make.
-const TEXT_BYTES_MAX: usize = 65_517;
+pub(super) const TEXT_BYTES_MAX: usize = 65_517;
 
 /// What a function gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,72 +20,110 @@ pub struct Answer {
     pub kind: Kind,
 }
 
-/// What arguments must be, and so what comes out.
+/// What an argument must be; null is anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Takes {
-    /// Numbers, to a double.
-    Numbers,
-    /// Numbers, to the kind of the first.
-    Same,
-    /// A text first, to text.
-    Text,
-    /// A text first, to a number.
-    Measure,
-    /// A time first, to text.
-    TimeToText,
-    /// A time or text first, to a time or number of this code.
+pub(super) enum Want {
+    Number,
     Whole,
-    /// A time first, to a time.
+    Text,
+    /// Text or bytes.
+    Long,
+    /// A time, a whole number of units, or a text that says one.
     Time,
-    /// Anything, to the kind of the first.
     Any,
+}
+
+impl Want {
+    fn fits(self, kind: Kind) -> bool {
+        kind == Kind::Null
+            || match self {
+                Self::Number => kind.is_numeric(),
+                Self::Whole => kind.is_integer() || kind == Kind::Bool,
+                Self::Text => kind.is_text(),
+                Self::Long => kind.is_text() || kind.is_bytes(),
+                Self::Time => kind == Kind::Timestamp || kind.is_integer() || kind.is_text(),
+                Self::Any => true,
+            }
+    }
+}
+
+/// What comes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gives {
+    Double,
+    /// The kind of the first argument, or a double.
+    Same,
+    /// Text as long as all arguments together.
+    Text,
+    /// Text of this length.
+    TextOf(u32),
+    BigInt,
+    Time,
+    Json,
+    /// The kind that holds all arguments.
+    Wider,
 }
 
 type Run = fn(&[Cell], &Clock) -> Cell;
 
-struct Row {
-    name: &'static str,
-    least: usize,
-    most: usize,
-    takes: Takes,
-    run: Run,
+/// A function.
+pub(super) struct Row {
+    pub name: &'static str,
+    pub least: usize,
+    pub most: usize,
+    /// Of each argument; the last stands for all behind it.
+    pub wants: &'static [Want],
+    pub gives: Gives,
+    pub run: Run,
 }
 
-/// A function: a row of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scalar(usize);
+/// A function: a row of a table.
+#[derive(Clone, Copy)]
+pub struct Scalar(&'static Row);
+
+impl std::fmt::Debug for Scalar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.name)
+    }
+}
 
 macro_rules! row {
-    ($name:literal, $least:literal ..= $most:literal, $takes:ident, $run:expr) => {
-        Row { name: $name, least: $least, most: $most, takes: Takes::$takes, run: $run }
+    (
+        $name:literal, $least:literal ..= $most:literal,
+        [$($want:ident),*], $gives:expr, $run:expr
+    ) => {
+        Row {
+            name: $name,
+            least: $least,
+            most: $most,
+            wants: &[$(Want::$want),*],
+            gives: $gives,
+            run: $run,
+        }
     };
 }
+pub(super) use row;
 
 macro_rules! math {
     ($name:literal, $call:expr) => {
-        row!($name, 1..=1, Numbers, |cells, _| double(cells, 0, $call))
+        row!($name, 1..=1, [Number], Gives::Double, |cells, _| double(cells, 0, $call))
     };
 }
 
-macro_rules! text {
-    ($name:literal, $call:expr) => {
-        row!($name, 1..=1, Text, |cells, _| {
-            texts(cells).and_then(|list| list.first().map($call)).map_or(Cell::Null, made)
-        })
-    };
-}
-
-const ROWS: &[Row] = &[
-    row!("abs", 1..=1, Same, |cells, _| match cells {
+/// Functions of numbers, and of anything.
+const NUMBERS: &[Row] = &[
+    row!("abs", 1..=1, [Number], Gives::Same, |cells, _| match cells {
         [Cell::Int(n)] => n.checked_abs().map_or(Cell::Null, Cell::Int),
         [Cell::Uint(n)] => Cell::Uint(*n),
         _ => double(cells, 0, f64::abs),
     }),
-    row!("ceil", 1..=1, Same, |cells, _| same(cells, f64::ceil)),
-    row!("floor", 1..=1, Same, |cells, _| same(cells, f64::floor)),
-    row!("round", 1..=2, Same, |cells, _| rounded(cells, f64::round)),
-    row!("truncate", 2..=2, Same, |cells, _| rounded(cells, f64::trunc)),
-    row!("sign", 1..=1, Same, |cells, _| same(cells, |n| if n == 0.0 { 0.0 } else { n.signum() })),
+    row!("ceil", 1..=1, [Number], Gives::Same, |cells, _| same(cells, f64::ceil)),
+    row!("floor", 1..=1, [Number], Gives::Same, |cells, _| same(cells, f64::floor)),
+    row!("round", 1..=2, [Number], Gives::Same, |cells, _| rounded(cells, f64::round)),
+    row!("truncate", 2..=2, [Number], Gives::Same, |cells, _| rounded(cells, f64::trunc)),
+    row!("sign", 1..=1, [Number], Gives::Same, |cells, _| {
+        same(cells, |n| if n == 0.0 { 0.0 } else { n.signum() })
+    }),
     math!("acos", f64::acos),
     math!("asin", f64::asin),
     math!("atan", f64::atan),
@@ -97,87 +135,34 @@ const ROWS: &[Row] = &[
     math!("ln", f64::ln),
     math!("degrees", f64::to_degrees),
     math!("radians", f64::to_radians),
-    row!("pi", 0..=0, Numbers, |_, _| Cell::Double(std::f64::consts::PI)),
-    row!("log", 1..=2, Numbers, |cells, _| match numbers(cells).as_deref() {
+    row!("pi", 0..=0, [Any], Gives::Double, |_, _| Cell::Double(std::f64::consts::PI)),
+    row!("log", 1..=2, [Number], Gives::Double, |cells, _| match numbers(cells).as_deref() {
         Some([x]) => finite(x.ln()),
         Some([x, base]) => finite(x.log(*base)),
         _ => Cell::Null,
     }),
-    row!("pow", 2..=2, Numbers, |cells, _| two(cells, f64::powf)),
-    row!("mod", 2..=2, Numbers, |cells, _| two(cells, |a, b| a % b)),
-    row!("greatest", 1..=64, Any, |cells, _| extreme(cells, Ordering::Greater)),
-    row!("least", 1..=64, Any, |cells, _| extreme(cells, Ordering::Less)),
-    text!("lower", |text| text.to_lowercase()),
-    text!("upper", |text| text.to_uppercase()),
-    text!("ltrim", |text| text.trim_start_matches(' ').to_owned()),
-    text!("rtrim", |text| text.trim_end_matches(' ').to_owned()),
-    text!("trim", |text| text.trim_matches(' ').to_owned()),
-    row!("length", 1..=1, Measure, |cells, _| match cells {
-        [Cell::Text(text)] => Cell::Int(text.len() as i64),
-        [Cell::Bytes(bytes)] => Cell::Int(bytes.len() as i64),
-        _ => Cell::Null,
-    }),
-    row!("char_length", 1..=1, Measure, |cells, _| match cells {
-        [Cell::Text(text)] => Cell::Int(text.chars().count() as i64),
-        _ => Cell::Null,
-    }),
-    row!("ascii", 1..=1, Measure, |cells, _| match cells {
-        [Cell::Text(text)] => Cell::Int(i64::from(text.bytes().next().unwrap_or(0))),
-        _ => Cell::Null,
-    }),
-    row!("concat", 2..=8, Text, |cells, _| {
-        texts(cells).map_or(Cell::Null, |list| made(list.concat()))
-    }),
-    row!("concat_ws", 3..=9, Text, |cells, _| match texts(cells).as_deref() {
-        Some([between, rest @ ..]) => made(rest.join(between)),
-        _ => Cell::Null,
-    }),
-    row!("replace", 3..=3, Text, |cells, _| match texts(cells).as_deref() {
-        Some([text, from, to]) if !from.is_empty() => made(text.replace(from.as_str(), to)),
-        Some([text, ..]) => made(text.clone()),
-        _ => Cell::Null,
-    }),
-    row!("repeat", 2..=2, Text, |cells, _| match cells {
-        [Cell::Text(text), Cell::Int(times)] => {
-            let times = (*times).clamp(0, (TEXT_BYTES_MAX / text.len().max(1)) as i64);
-            made(text.repeat(times as usize))
-        }
-        _ => Cell::Null,
-    }),
-    row!("substring", 2..=3, Text, |cells, _| substring(cells)),
-    row!("substr", 2..=3, Text, |cells, _| substring(cells)),
-    row!("to_iso8601", 1..=2, TimeToText, |cells, clock| match cells {
-        [Cell::Int(at)] => made(time::iso(*at, clock.precision, clock.zone)),
-        [Cell::Int(at), Cell::Text(zone)] => match zone.parse() {
-            Ok(zone) => made(time::iso(*at, clock.precision, zone)),
-            Err(_) => Cell::Null,
-        },
-        _ => Cell::Null,
-    }),
-    row!("to_unixtimestamp", 1..=2, Whole, |cells, clock| match cells.first() {
-        Some(Cell::Text(text)) => {
-            time::parse(text, clock.precision, clock.zone).map_or(Cell::Null, Cell::Int)
-        }
-        _ => Cell::Null,
-    }),
-    row!("timetruncate", 2..=3, Time, |cells, clock| match cells {
-        [Cell::Int(at), Cell::Int(step), ..] if *step > 0 => truncated(*at, *step, clock),
-        _ => Cell::Null,
-    }),
-    row!("timediff", 2..=3, Whole, |cells, _| match cells {
-        [Cell::Int(a), Cell::Int(b)] => Cell::Int(a.saturating_sub(*b)),
-        [Cell::Int(a), Cell::Int(b), Cell::Int(unit)] if *unit > 0 => {
-            Cell::Int(a.saturating_sub(*b) / unit)
-        }
-        _ => Cell::Null,
-    }),
+    row!("pow", 2..=2, [Number], Gives::Double, |cells, _| two(cells, f64::powf)),
+    row!("power", 2..=2, [Number], Gives::Double, |cells, _| two(cells, f64::powf)),
+    row!("mod", 2..=2, [Number], Gives::Double, |cells, _| two(cells, |a, b| a % b)),
+    row!("greatest", 2..=64, [Any], Gives::Wider, |cells, _| extreme(cells, Ordering::Greater)),
+    row!("least", 2..=64, [Any], Gives::Wider, |cells, _| extreme(cells, Ordering::Less)),
+    row!("ifnull", 2..=2, [Any], Gives::Wider, |cells, _| first_there(cells)),
+    row!("nvl", 2..=2, [Any], Gives::Wider, |cells, _| first_there(cells)),
+    row!("coalesce", 1..=64, [Any], Gives::Wider, |cells, _| first_there(cells)),
 ];
 
 impl Scalar {
     /// The function of a name in lower case.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        ROWS.iter().position(|row| row.name == name).map(Self)
+        let mut all = NUMBERS.iter().chain(text::ROWS).chain(date::ROWS);
+        all.find(|row| row.name == name).map(Self)
+    }
+
+    /// Whether what comes out must be made the kind of the answer.
+    #[must_use]
+    pub fn mixes(self) -> bool {
+        self.0.gives == Gives::Wider
     }
 
     /// Checks arguments.
@@ -185,50 +170,56 @@ impl Scalar {
     /// # Errors
     /// Too few, too many, or of a wrong kind.
     pub fn check(self, kinds: &[Kind]) -> Result<Answer, Wrong> {
-        let row = &ROWS[self.0];
+        let row = self.0;
         if !(row.least..=row.most).contains(&kinds.len()) {
             return Err(codes::argument_count());
         }
+        let want = |at: usize| row.wants.get(at).or(row.wants.last()).copied();
+        let fits = |(at, kind): (usize, &Kind)| want(at).is_none_or(|want| want.fits(*kind));
+        if !kinds.iter().enumerate().all(fits) {
+            return Err(codes::argument_kind());
+        }
         let first = kinds.first().copied().unwrap_or_default();
-        let is_text = first.is_text() || first == Kind::Null;
-        let (fits, kind) = match row.takes {
-            Takes::Numbers => (kinds.iter().all(|kind| kind.is_numeric()), Kind::Double),
-            Takes::Same => (kinds.iter().all(|kind| kind.is_numeric()), first),
-            Takes::Text => {
-                let length: u32 = kinds.iter().map(|kind| kind.length()).sum();
-                let long = length.clamp(1, TEXT_BYTES_MAX as u32);
-                (
-                    is_text,
-                    if row.name == "repeat" { Kind::Varchar(4096) } else { Kind::Varchar(long) },
-                )
+        let kind = match row.gives {
+            Gives::Double => Kind::Double,
+            Gives::Same if first.is_integer() || first.is_float() => first,
+            Gives::Same => Kind::Double,
+            Gives::Text => {
+                let texts = kinds.iter().filter(|kind| kind.is_text());
+                let long: u32 = texts.clone().map(|kind| kind.length()).sum();
+                let long = long.clamp(1, TEXT_BYTES_MAX as u32);
+                let wide = texts.clone().any(|kind| matches!(kind, Kind::Nchar(_)));
+                if wide { Kind::Nchar(long) } else { Kind::Varchar(long) }
             }
-            Takes::Measure => (is_text || first.is_bytes(), Kind::BigInt),
-            Takes::TimeToText => {
-                (matches!(first, Kind::Timestamp | Kind::BigInt), Kind::Varchar(64))
-            }
-            Takes::Whole => (true, Kind::BigInt),
-            Takes::Time => (matches!(first, Kind::Timestamp | Kind::BigInt), Kind::Timestamp),
-            Takes::Any => (true, first),
+            Gives::TextOf(length) => Kind::Varchar(length),
+            Gives::BigInt => Kind::BigInt,
+            Gives::Time => Kind::Timestamp,
+            Gives::Json => Kind::Json,
+            Gives::Wider => kinds.iter().copied().fold(Kind::Null, wider),
         };
-        if fits { Ok(Answer { kind }) } else { Err(codes::argument_kind()) }
+        Ok(Answer { kind })
     }
 
     /// Runs it.
     #[must_use]
     pub fn run(self, cells: &[Cell], clock: &Clock) -> Cell {
-        (ROWS[self.0].run)(cells, clock)
+        (self.0.run)(cells, clock)
     }
+}
+
+fn first_there(cells: &[Cell]) -> Cell {
+    cells.iter().find(|cell| !cell.is_null()).cloned().unwrap_or_default()
 }
 
 fn numbers(cells: &[Cell]) -> Option<Vec<f64>> {
     cells.iter().map(|cell| number(cell).filter(|_| !cell.is_null())).collect()
 }
 
-fn texts(cells: &[Cell]) -> Option<Vec<String>> {
+pub(super) fn texts(cells: &[Cell]) -> Option<Vec<String>> {
     cells.iter().map(|cell| (!cell.is_null()).then(|| show(cell))).collect()
 }
 
-fn made(text: String) -> Cell {
+pub(super) fn made(text: String) -> Cell {
     Cell::Text(text.into())
 }
 
@@ -278,38 +269,6 @@ fn extreme(cells: &[Cell], wanted: Ordering) -> Cell {
     best
 }
 
-fn substring(cells: &[Cell]) -> Cell {
-    let (Some(Cell::Text(text)), Some(Cell::Int(from))) = (cells.first(), cells.get(1)) else {
-        return Cell::Null;
-    };
-    let count = text.chars().count() as i64;
-    let start = match *from {
-        0 => return made(String::new()),
-        from if from > 0 => from - 1,
-        from => count.saturating_add(from),
-    };
-    if start < 0 || start >= count {
-        return made(String::new());
-    }
-    let length = match cells.get(2) {
-        None => count,
-        Some(Cell::Int(length)) => (*length).max(0),
-        _ => return Cell::Null,
-    };
-    made(text.chars().skip(start as usize).take(length as usize).collect())
-}
-
-fn truncated(at: i64, step: i64, clock: &Clock) -> Cell {
-    let day = time::units(Duration { count: 1, unit: b'd' }, clock.precision).unwrap_or(1);
-    let step = if step % day == 0 {
-        Duration { count: step / day, unit: b'd' }
-    } else {
-        return Cell::Int(at.div_euclid(step) * step);
-    };
-    let start = time::step_start(at, step, 0, clock.precision, clock.zone);
-    start.map_or(Cell::Null, Cell::Int)
-}
-
 /// A value as another kind: text is cut, numbers wrap to the nearest they can.
 #[must_use]
 pub fn cast(cell: Cell, kind: Kind, clock: &Clock) -> Cell {
@@ -328,6 +287,13 @@ pub fn cast(cell: Cell, kind: Kind, clock: &Clock) -> Cell {
         (_, Cell::Null) => Cell::Null,
         (Kind::Timestamp, Cell::Int(_)) => cell,
         (Kind::Timestamp, Cell::Double(n)) => Cell::Int(*n as i64),
+        // A member of a document, shown.
+        (Kind::Json, Cell::Text(text)) => {
+            let mut quoted = Vec::new();
+            crate::model::json::write_string(&mut quoted, text);
+            Cell::text(&String::from_utf8_lossy(&quoted))
+        }
+        (Kind::Json, other) => Cell::Text(show(other).into()),
         (Kind::Varchar(length), _) => {
             let text = show(&cell);
             let end = (0..=text.len().min(length as usize)).rev();

@@ -1,10 +1,13 @@
 //! Functions over rows: aggregates, those that choose a row, and those that give several.
 
-use crate::model::table::Kind;
+use super::{histogram, series};
+use crate::model::table::kind::DECIMAL_DIGITS_MAX;
 use crate::model::table::rows::Cell;
+use crate::model::table::{Kind, Precision};
+use crate::model::value::decimal::Decimal;
 use crate::query::dialect::taos::Wrong;
 use crate::query::tables::codes;
-use crate::query::tables::convert::{Clock, compare, key, number};
+use crate::query::tables::convert::{Clock, compare, decimal, key, number};
 use crate::query::tables::expr::{Env, Node, Typed, eval};
 use ahash::{AHashMap, AHashSet};
 use std::cmp::Ordering;
@@ -28,6 +31,9 @@ pub enum Function {
     Distinct,
     Percentile,
     Elapsed,
+    TimeWeighted,
+    Rate,
+    LeastSquares,
     Top,
     Bottom,
     Diff,
@@ -35,6 +41,11 @@ pub enum Function {
     MovingAverage,
     Unique,
     Tail,
+    Sample,
+    Derivative,
+    StateCount,
+    StateDuration,
+    Histogram,
 }
 
 /// Names and functions.
@@ -63,6 +74,14 @@ const NAMES: &[(&str, Function)] = &[
     ("mavg", Function::MovingAverage),
     ("unique", Function::Unique),
     ("tail", Function::Tail),
+    ("twa", Function::TimeWeighted),
+    ("irate", Function::Rate),
+    ("leastsquares", Function::LeastSquares),
+    ("sample", Function::Sample),
+    ("derivative", Function::Derivative),
+    ("statecount", Function::StateCount),
+    ("stateduration", Function::StateDuration),
+    ("histogram", Function::Histogram),
 ];
 
 impl Function {
@@ -93,6 +112,25 @@ impl Function {
                 | Self::MovingAverage
                 | Self::Unique
                 | Self::Tail
+                | Self::Sample
+                | Self::Derivative
+                | Self::StateCount
+                | Self::StateDuration
+                | Self::Histogram
+        )
+    }
+
+    /// It gives a value for each row, or for each but the first, so that several go together.
+    #[must_use]
+    pub fn is_row_by_row(self) -> bool {
+        matches!(
+            self,
+            Self::Diff
+                | Self::RunningSum
+                | Self::MovingAverage
+                | Self::Derivative
+                | Self::StateCount
+                | Self::StateDuration
         )
     }
 
@@ -101,8 +139,11 @@ impl Function {
         match self {
             Self::Percentile => (2, 11),
             Self::Elapsed | Self::Diff => (1, 2),
-            Self::Top | Self::Bottom | Self::MovingAverage => (2, 2),
+            Self::Top | Self::Bottom | Self::MovingAverage | Self::Sample => (2, 2),
             Self::Tail => (2, 3),
+            Self::LeastSquares | Self::Derivative | Self::StateCount => (3, 3),
+            Self::StateDuration => (3, 4),
+            Self::Histogram => (4, 4),
             _ => (1, 1),
         }
     }
@@ -120,7 +161,47 @@ impl Function {
                 | Self::Bottom
                 | Self::RunningSum
                 | Self::MovingAverage
+                | Self::TimeWeighted
+                | Self::Rate
+                | Self::LeastSquares
+                | Self::Derivative
+                | Self::StateCount
+                | Self::StateDuration
+                | Self::Histogram
         )
+    }
+
+    /// What comes out, of a first argument of this kind.
+    fn gives(self, first: Kind, count: usize) -> Kind {
+        match self {
+            Self::Count | Self::Distinct | Self::StateCount | Self::StateDuration => Kind::BigInt,
+            Self::Sum | Self::RunningSum => match first {
+                Kind::Decimal(_, scale) => Kind::Decimal(DECIMAL_DIGITS_MAX, scale),
+                kind if kind.is_unsigned() => Kind::UBigInt,
+                kind if kind.is_integer() || kind == Kind::Bool => Kind::BigInt,
+                _ => Kind::Double,
+            },
+            Self::Diff if first.is_float() => Kind::Double,
+            Self::Diff => match first {
+                Kind::Decimal(_, scale) => Kind::Decimal(DECIMAL_DIGITS_MAX, scale),
+                _ => Kind::BigInt,
+            },
+            Self::Min
+            | Self::Max
+            | Self::First
+            | Self::Last
+            | Self::LastRow
+            | Self::Mode
+            | Self::Top
+            | Self::Bottom
+            | Self::Unique
+            | Self::Sample
+            | Self::Tail => first,
+            Self::LeastSquares | Self::Histogram => Kind::Varchar(512),
+            // Of several parts, a list.
+            Self::Percentile if count > 2 => Kind::Varchar(1024),
+            _ => Kind::Double,
+        }
     }
 }
 
@@ -134,7 +215,10 @@ pub struct Aggregate {
     /// Over all columns.
     pub star: bool,
     argument: Option<Node>,
-    constants: Vec<f64>,
+    /// The column of times, and what they count.
+    time: Option<usize>,
+    precision: Precision,
+    pub(super) constants: Vec<Cell>,
 }
 
 /// What a function came to.
@@ -156,7 +240,7 @@ impl Aggregate {
         arguments: Vec<Typed>,
         star: bool,
         count: usize,
-        clock: &Clock,
+        (clock, time): (&Clock, Option<usize>),
     ) -> Result<Self, Wrong> {
         let (least, most) = function.arity();
         if !(least..=most).contains(&count) {
@@ -166,40 +250,55 @@ impl Aggregate {
             return Err(codes::argument_kind());
         }
         let first = arguments.first().map_or(Kind::Null, |typed| typed.kind);
-        if function.needs_numbers() && !first.is_numeric() {
+        let no_time = function == Function::Elapsed && first != Kind::Timestamp;
+        let counts = first.is_numeric()
+            || (first == Kind::Timestamp && matches!(function, Function::Spread));
+        if no_time || (function.needs_numbers() && !counts) {
             return Err(codes::argument_kind());
         }
         let env = Env::row(&[], clock);
-        let constants = arguments.iter().skip(1).map(|typed| number(&eval(&typed.node, &env)));
-        let constants: Option<Vec<f64>> = constants.collect();
-        let constants = constants.ok_or_else(codes::argument_kind)?;
-        if matches!(function, Function::Top | Function::Bottom | Function::Tail)
-            && !constants.first().is_some_and(|k| (1.0..=100.0).contains(k))
-        {
-            return Err(codes::argument_kind());
-        }
-        let kind = match function {
-            Function::Count | Function::Distinct => Kind::BigInt,
-            Function::Sum | Function::RunningSum if first.is_unsigned() => Kind::UBigInt,
-            Function::Sum | Function::RunningSum if first.is_integer() || first == Kind::Bool => {
-                Kind::BigInt
-            }
-            Function::Diff if first.is_float() => Kind::Double,
-            Function::Diff => Kind::BigInt,
-            Function::Min
-            | Function::Max
-            | Function::First
-            | Function::Last
-            | Function::LastRow
-            | Function::Mode
-            | Function::Top
-            | Function::Bottom
-            | Function::Unique
-            | Function::Tail => first,
-            _ => Kind::Double,
-        };
+        let constants: Vec<Cell> =
+            arguments.iter().skip(1).map(|typed| eval(&typed.node, &env)).collect();
+        let texts = constants.iter().filter(|cell| matches!(cell, Cell::Text(_))).count();
+        let kind = function.gives(first, count - texts);
         let argument = arguments.into_iter().next().map(|typed| typed.node);
-        Ok(Self { function, kind, star, argument, constants })
+        let precision = clock.precision;
+        let it = Self { function, kind, star, argument, time, precision, constants };
+        if it.is_possible() { Ok(it) } else { Err(codes::argument_kind()) }
+    }
+
+    /// Whether the constants are such as the function takes.
+    fn is_possible(&self) -> bool {
+        let number = |at: usize| self.constants.get(at).and_then(number);
+        match self.function {
+            Function::Top | Function::Bottom | Function::Tail => {
+                let skip = number(1).unwrap_or(0.0);
+                number(0).is_some_and(|k| (1.0..=100.0).contains(&k))
+                    && (0.0..=100.0).contains(&skip)
+            }
+            Function::Sample | Function::MovingAverage => {
+                number(0).is_some_and(|k| (1.0..=1000.0).contains(&k))
+            }
+            Function::StateCount | Function::StateDuration => {
+                series::state(&self.constants).is_some()
+            }
+            Function::Derivative => number(0).is_some_and(|span| span > 0.0),
+            Function::Histogram => histogram::bins(&self.constants).is_some(),
+            Function::Percentile => number(0).is_some_and(|p| (0.0..=100.0).contains(&p)),
+            Function::LeastSquares => number(0).is_some() && number(1).is_some(),
+            Function::Elapsed | Function::Diff => self.constants.is_empty() || number(0).is_some(),
+            _ => true,
+        }
+    }
+
+    /// Units of time in a second.
+    pub(super) fn units_per_second(&self) -> i64 {
+        1_000_000_000 / self.precision.unit_ns()
+    }
+
+    /// A number among the constants.
+    pub(super) fn constant(&self, at: usize, usual: f64) -> f64 {
+        self.constants.get(at).and_then(number).unwrap_or(usual)
     }
 
     /// What it is a function of; none: every row.
@@ -232,15 +331,29 @@ impl Aggregate {
                 None => Outcome::One(Cell::Null, None),
             };
         }
+        let at = |at: usize| match self.time.and_then(|time| rows.get(at)?.get(time)) {
+            Some(Cell::Int(time)) => *time,
+            _ => 0,
+        };
         let values: Vec<(usize, Cell)> = match self.function {
-            Function::Diff => return Outcome::Many(self.differences(all.collect())),
+            Function::Diff if self.constant(0, 0.0) < 2.0 => {
+                return Outcome::Many(series::differences(self, all.collect()));
+            }
             Function::Tail => all.collect(),
+            Function::StateCount | Function::StateDuration => {
+                return Outcome::Many(series::states(self, &all.collect::<Vec<_>>(), &at));
+            }
             _ => all.filter(|(_, cell)| !cell.is_null()).collect(),
         };
         if self.function.is_series() {
-            return Outcome::Many(self.series(values));
+            return Outcome::Many(series::run(self, values, &at));
         }
-        self.single(&values)
+        match self.function {
+            Function::TimeWeighted | Function::Rate | Function::LeastSquares => {
+                Outcome::One(series::over_time(self, &values, &at), None)
+            }
+            _ => self.single(&values),
+        }
     }
 
     fn single(&self, values: &[(usize, Cell)]) -> Outcome {
@@ -271,7 +384,15 @@ impl Aggregate {
         }
     }
 
-    fn sum(&self, values: &[(usize, Cell)]) -> Cell {
+    pub(super) fn sum(&self, values: &[(usize, Cell)]) -> Cell {
+        if let Kind::Decimal(digits, scale) = self.kind {
+            let zero = Some(Decimal::whole(0));
+            let add = |sum: Option<Decimal>, (_, cell): &(usize, Cell)| sum?.plus(decimal(cell)?);
+            let sum = values.iter().fold(zero, add);
+            let units = sum.and_then(|sum| sum.fitted(u32::from(digits), u32::from(scale)));
+            let sum = units.and_then(|units| Decimal::of_units(units, u32::from(scale)));
+            return sum.map_or(Cell::Null, Cell::Decimal);
+        }
         if self.kind == Kind::Double {
             return Cell::Double(values.iter().filter_map(|(_, cell)| number(cell)).sum());
         }
@@ -303,91 +424,30 @@ impl Aggregate {
             Function::Spread => high - low,
             Function::Variance => variance(),
             Function::Stddev => variance().sqrt(),
-            Function::Elapsed => {
-                (high - low) / self.constants.first().copied().unwrap_or(1.0).max(1.0)
-            }
+            Function::Elapsed => (high - low) / self.constant(0, 1.0).max(1.0),
             Function::Percentile => {
                 numbers.sort_by(f64::total_cmp);
-                let part = self.constants.first().copied().unwrap_or(50.0).clamp(0.0, 100.0);
-                let place = part / 100.0 * (count - 1.0);
-                let (below, above) = (place.floor() as usize, place.ceil() as usize);
-                let at = |index: usize| numbers.get(index).copied().unwrap_or(mean);
-                at(below) + (at(above) - at(below)) * place.fract()
+                // An algorithm may stand behind the part.
+                let texts = |cell: &&Cell| !matches!(cell, Cell::Text(_));
+                let parts: Vec<f64> =
+                    self.constants.iter().filter(texts).filter_map(number).collect();
+                if !matches!(self.kind, Kind::Double) {
+                    let one = |part: &f64| format!("{:.6}", percentile(&numbers, *part));
+                    let list: Vec<String> = parts.iter().map(one).collect();
+                    return Cell::Text(format!("[{}]", list.join(", ")).into());
+                }
+                percentile(&numbers, parts.first().copied().unwrap_or(50.0))
             }
             _ => return Cell::Null,
         })
     }
+}
 
-    fn series(&self, mut values: Vec<(usize, Cell)>) -> Vec<(usize, Cell)> {
-        let k = self.constants.first().copied().unwrap_or(1.0) as usize;
-        match self.function {
-            Function::Top | Function::Bottom => {
-                let wanted = self.function == Function::Top;
-                values.sort_by(|(_, a), (_, b)| {
-                    let order = compare(a, b).unwrap_or(Ordering::Equal);
-                    if wanted { order.reverse() } else { order }
-                });
-                values.truncate(k);
-                values.sort_by_key(|(at, _)| *at);
-                values
-            }
-            Function::Tail => {
-                let skip = self.constants.get(1).copied().unwrap_or(0.0) as usize;
-                let end = values.len().saturating_sub(skip);
-                values.truncate(end);
-                values.split_off(end.saturating_sub(k))
-            }
-            Function::Unique => {
-                let mut seen = AHashSet::new();
-                values.retain(|(_, cell)| {
-                    let mut bytes = Vec::new();
-                    key(cell, &mut bytes);
-                    seen.insert(bytes)
-                });
-                values
-            }
-            Function::RunningSum => {
-                let mut so_far: Vec<(usize, Cell)> = Vec::with_capacity(values.len());
-                for (at, cell) in values {
-                    let before = so_far.last().cloned();
-                    let pair: Vec<_> = before.into_iter().chain([(at, cell)]).collect();
-                    so_far.push((at, self.sum(&pair)));
-                }
-                so_far
-            }
-            Function::MovingAverage => {
-                let k = k.clamp(1, 1000);
-                let mean = |window: &[(usize, Cell)]| {
-                    let sum: f64 = window.iter().filter_map(|(_, cell)| number(cell)).sum();
-                    (window.last().map_or(0, |(at, _)| *at), Cell::Double(sum / k as f64))
-                };
-                values.windows(k).map(mean).collect()
-            }
-            _ => values,
-        }
-    }
-
-    /// Each value less the one before; null beside null.
-    fn differences(&self, values: Vec<(usize, Cell)>) -> Vec<(usize, Cell)> {
-        let ignore = self.constants.first().is_some_and(|flag| *flag != 0.0);
-        let difference = |pair: &[(usize, Cell)]| {
-            let [(_, before), (at, after)] = pair else { return None };
-            let cell = match (self.kind, before, after) {
-                (Kind::BigInt, Cell::Int(a), Cell::Int(b)) => Cell::Int(b.wrapping_sub(*a)),
-                (Kind::BigInt, Cell::Uint(a), Cell::Uint(b)) => {
-                    Cell::Int(b.wrapping_sub(*a) as i64)
-                }
-                (Kind::BigInt, Cell::Bool(a), Cell::Bool(b)) => {
-                    Cell::Int(i64::from(*b) - i64::from(*a))
-                }
-                (_, Cell::Double(a), Cell::Double(b)) => Cell::Double(b - a),
-                _ => Cell::Null,
-            };
-            let negative = number(&cell).is_some_and(|n| n < 0.0);
-            Some((*at, if ignore && negative { Cell::Null } else { cell }))
-        };
-        values.windows(2).filter_map(difference).collect()
-    }
+/// The value that this part of the others, of 100, lies below, between two if it has to be.
+fn percentile(sorted: &[f64], part: f64) -> f64 {
+    let place = part.clamp(0.0, 100.0) / 100.0 * (sorted.len() as f64 - 1.0);
+    let at = |index: f64| sorted.get(index as usize).copied().unwrap_or(f64::NAN);
+    at(place.floor()) + (at(place.ceil()) - at(place.floor())) * place.fract()
 }
 
 fn extreme(values: &[(usize, Cell)], wanted: Ordering) -> Option<&(usize, Cell)> {

@@ -35,14 +35,41 @@ pub(super) fn slices(plan: &Plan, relation: &Relation) -> Vec<Vec<usize>> {
 
 /// The columns that an expression names.
 pub(super) fn columns_of(node: &Node, list: &mut Vec<usize>) {
-    loose_columns(node, &[], list);
+    loose_columns(node, &Keys::default(), list);
 }
 
-/// Columns that stand outside of aggregates.
-fn loose_columns(node: &Node, keys: &[usize], list: &mut Vec<usize>) {
+/// What rows of a group have in common.
+#[derive(Debug, Default)]
+struct Keys {
+    columns: Vec<usize>,
+    /// Expressions, as they are shown for debugging.
+    whole: Vec<String>,
+}
+
+/// What is left of a text that is expected.
+struct Rest<'a>(&'a str);
+
+impl std::fmt::Write for Rest<'_> {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        self.0 = self.0.strip_prefix(part).ok_or(std::fmt::Error)?;
+        Ok(())
+    }
+}
+
+/// Whether an expression is shown as this; costs no more than what both have in common.
+fn is_shown(text: &str, node: &Node) -> bool {
+    let mut rest = Rest(text);
+    std::fmt::write(&mut rest, format_args!("{node:?}")).is_ok() && rest.0.is_empty()
+}
+
+/// Columns that stand outside of aggregates and of what is a key as a whole.
+fn loose_columns(node: &Node, keys: &Keys, list: &mut Vec<usize>) {
+    if keys.whole.iter().any(|key| is_shown(key, node)) {
+        return;
+    }
     let mut walk = |node: &Node| loose_columns(node, keys, list);
     match node {
-        Node::Column(index) if !keys.contains(index) => list.push(*index),
+        Node::Column(index) if !keys.columns.contains(index) => list.push(*index),
         Node::Negate(a) | Node::Not(a) | Node::IsNull(a, _) | Node::Move(a, ..) => walk(a),
         Node::Matches(a, ..) | Node::Cast(a, _) => walk(a),
         Node::Binary(_, a, b) => {
@@ -67,15 +94,21 @@ fn loose_columns(node: &Node, keys: &[usize], list: &mut Vec<usize>) {
 
 /// Columns beside aggregates must be keys, or come from the row that the one function chose.
 pub(super) fn check(plan: &Plan, columns: &[RelationColumn]) -> Result<(), Wrong> {
-    let mut keys: Vec<usize> = Vec::new();
-    for node in &plan.keys {
+    let mut keys = Keys::default();
+    let state = match &plan.cut {
+        Some(Cut::State(state)) => Some(state),
+        _ => None,
+    };
+    for node in plan.keys.iter().chain(state) {
         if let Node::Column(index) = node {
-            keys.push(*index);
+            keys.columns.push(*index);
             // A subtable has one value for each tag.
             if columns.get(*index).is_some_and(|column| &*column.name == "tbname") {
                 let tags = columns.iter().enumerate().filter(|(_, column)| column.tag);
-                keys.extend(tags.map(|(index, _)| index));
+                keys.columns.extend(tags.map(|(index, _)| index));
             }
+        } else {
+            keys.whole.push(format!("{node:?}"));
         }
     }
     let mut loose = Vec::new();
@@ -83,7 +116,8 @@ pub(super) fn check(plan: &Plan, columns: &[RelationColumn]) -> Result<(), Wrong
         loose_columns(&item.node, &keys, &mut loose);
     }
     let choosing = plan.aggregates.iter().filter(|a| a.function.chooses()).count();
-    if loose.is_empty() || (choosing == 1 && plan.aggregates.len() == 1) {
+    let row_by_row = plan.aggregates.iter().all(|a| a.function.is_row_by_row());
+    if loose.is_empty() || (choosing == 1 && plan.aggregates.len() == 1) || row_by_row {
         return Ok(());
     }
     let name = loose.first().and_then(|index| columns.get(*index));

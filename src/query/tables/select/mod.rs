@@ -9,24 +9,29 @@
 pub mod aggregate;
 mod fold;
 mod groups;
+mod from;
+mod histogram;
+mod predicate;
 mod rows;
 pub mod scan;
-mod predicate;
+mod series;
 pub mod window;
 
 use super::convert::{Clock, key, order};
 use super::expr::bind::Binder;
+use super::expr::scalar::cast;
 use super::expr::{Env, Node, Typed, eval, holds};
-use super::relation::{Needed, Relation, RelationColumn, load};
+use super::relation::{Relation, RelationColumn};
 use super::{Field, Rows, World, codes};
 use crate::model::table::Kind;
 use crate::model::table::rows::Cell;
 use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::{
-    Binary, Expr, Fill, Item, Limit, Order, Query, Select, Source, Window,
+    Binary, Expr, Fill, Item, Limit, Order, Query, Select, Window,
 };
 use aggregate::Aggregate;
 use ahash::AHashSet;
+use from::{interp, source};
 use rows::Top;
 use scan::Times;
 use std::cmp::Ordering;
@@ -76,7 +81,7 @@ pub fn run(world: &mut World<'_>, query: &Query) -> Result<Rows, Wrong> {
         if other.fields.len() != rows.fields.len() {
             return Err(codes::unsupported("union"));
         }
-        out.extend(added);
+        out.extend(alike(added, &other.fields, &mut rows.fields, world));
         if !all {
             distinct(&mut out);
         }
@@ -99,6 +104,25 @@ pub fn run(world: &mut World<'_>, query: &Query) -> Result<Rows, Wrong> {
     limit(&mut out, query.limit, sliced && query.order.is_empty());
     rows.rows = out.into_iter().map(|row| row.cells).collect();
     Ok(rows)
+}
+
+/// Rows of a further select of a UNION with the kinds of the first; of a null there, its own.
+fn alike(
+    mut added: Vec<Out>,
+    other: &[Field],
+    fields: &mut [Field],
+    world: &World<'_>,
+) -> Vec<Out> {
+    for (at, (own, other)) in fields.iter_mut().zip(other).enumerate() {
+        match own.kind {
+            Kind::Null => own.kind = other.kind,
+            kind if kind == other.kind => {}
+            kind => added.iter_mut().filter_map(|row| row.cells.get_mut(at)).for_each(|cell| {
+                *cell = cast(std::mem::take(cell), kind, &world.clock());
+            }),
+        }
+    }
+    added
 }
 
 fn limit(out: &mut Vec<Out>, limit: Limit, each: bool) {
@@ -159,78 +183,15 @@ fn output(expr: &Expr, fields: &[Field]) -> Option<usize> {
     }
 }
 
-fn source(world: &mut World<'_>, select: &Select, order: &[Order]) -> Result<Relation, Wrong> {
-    match &select.from {
-        None => Ok(Relation { rows: vec![Vec::new()], ..Relation::default() }),
-        Some(Source::Table(name, alias)) => {
-            load(world, name, alias.as_deref(), &needed(select, order))
-        }
-        Some(Source::Query(query, alias)) => {
-            let inner = run(world, query)?;
-            let time = inner.fields.iter().position(|field| field.kind == Kind::Timestamp);
-            let column = |field: &Field| RelationColumn {
-                table: alias.as_deref().map(Into::into),
-                name: field.name.as_str().into(),
-                kind: field.kind,
-                shown: true,
-                tag: false,
-            };
-            let columns = inner.fields.iter().map(column).collect();
-            Ok(Relation { columns, rows: inner.rows, scan: None, precision: inner.precision, time })
-        }
-    }
-}
-
-/// Every name that a select uses; `None` where `*` stands for all.
-fn needed(select: &Select, order: &[Order]) -> Needed {
-    let mut names = AHashSet::new();
-    let mut all = false;
-    {
-        let mut walk = |expr: &Expr| names_of(expr, &mut names, &mut all);
-        select.items.iter().chain(&select.partition).for_each(|item| walk(&item.expr));
-        select.filter.iter().chain(&select.group).chain(&select.having).for_each(&mut walk);
-        order.iter().for_each(|by| walk(&by.expr));
-        match &select.window {
-            Some(Window::State(expr)) => walk(expr),
-            Some(Window::Event { start, end }) => [start, end].into_iter().for_each(walk),
-            _ => {}
-        }
-    }
-    (!all).then_some(names)
-}
-
-fn names_of(expr: &Expr, names: &mut AHashSet<String>, all: &mut bool) {
-    let mut walk = |expr: &Expr| names_of(expr, names, all);
-    match expr {
-        Expr::Star(_) => *all = true,
-        Expr::Column(_, name) => drop(names.insert(name.clone())),
-        Expr::Negate(a) | Expr::Not(a) | Expr::IsNull(a, _) | Expr::Cast(a, _) => walk(a),
-        Expr::Binary(_, a, b) => [a, b].into_iter().for_each(|expr| walk(expr)),
-        Expr::Between(a, b, c, _) => [a, b, c].into_iter().for_each(|expr| walk(expr)),
-        Expr::In(a, list, _) => {
-            walk(a);
-            list.iter().for_each(walk);
-        }
-        // `count(*)` needs no column.
-        Expr::Call(name, list) if name == "count" && list == &[Expr::Star(None)] => {}
-        Expr::Call(_, list) => list.iter().for_each(walk),
-        Expr::Case(subject, arms, otherwise) => {
-            subject.iter().chain(otherwise).for_each(|expr| walk(expr));
-            for (when, then) in arms {
-                walk(when);
-                walk(then);
-            }
-        }
-        _ => {}
-    }
-}
-
 fn select(
     world: &mut World<'_>,
     select: &Select,
     order: &[Order],
     top: Option<Top<'_>>,
 ) -> Result<(Rows, Vec<Out>), Wrong> {
+    if let Some(grid) = &select.grid {
+        return interp::run(world, select, grid, order);
+    }
     let relation = source(world, select, order)?;
     over(world, select, relation, order, top).map(|(rows, out, _)| (rows, out))
 }
@@ -348,7 +309,7 @@ fn bind(
     let mut bound = Vec::with_capacity(items.len());
     let mut fields = Vec::with_capacity(items.len());
     for item in items {
-        let typed = binder.bind(&item.expr)?;
+        let typed = binder.shown(&item.expr)?;
         fields.push(Field { name: item.name.clone(), kind: typed.kind });
         bound.push(typed);
     }
@@ -405,7 +366,7 @@ fn bind_order(
     for one in order {
         let place = match &one.expr {
             Expr::Int(_) => output(&one.expr, fields),
-            expr => aliased(expr),
+            expr => aliased(expr).or_else(|| items.iter().position(|item| item.expr == *expr)),
         };
         by.push(match place.and_then(|at| bound.get(at)) {
             Some(typed) => typed.node.clone(),

@@ -55,6 +55,18 @@ impl Meter<'_, '_> {
     }
 }
 
+/// Makes rows of what is still in sheets.
+pub(super) fn hold(relation: &mut Relation, world: &mut World<'_>) -> Result<(), Wrong> {
+    let Some(scan) = relation.scan.take() else { return Ok(()) };
+    let mut meter = Meter { world, bytes: 0, seen: 0 };
+    scan.each((None, None), &mut |row| {
+        meter.look()?;
+        meter.hold(row.len())?;
+        relation.rows.push(row.to_vec());
+        Ok(true)
+    })
+}
+
 fn out(plan: &Plan, slice: usize, row: &[Cell]) -> Out {
     let env = Env { range: plan.range, ..Env::row(row, &plan.clock) };
     let cells = plan.items.iter().map(|item| eval(&item.node, &env)).collect();

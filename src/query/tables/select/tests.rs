@@ -57,8 +57,9 @@ impl Bench for Nothing {
 }
 
 fn who() -> Who {
-    let may_touch = Box::new(|_: &str| true);
-    let rights = Arc::new(Rights { read: true, write: true, admin: true, may_touch });
+    let (may_touch, may_write) = (Box::new(|_: &str| true), Box::new(|_: &str| true));
+    let rights = Rights { read: true, write: true, admin: true, may_touch, may_write };
+    let rights = Arc::new(rights);
     let about = About::default();
     Who { about, rights, zone: chrono_tz::Tz::UTC, topics_max: 1 }
 }

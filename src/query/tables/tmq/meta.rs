@@ -289,6 +289,7 @@ mod tests {
             next_column: 9,
             precision: Precision::Ms,
             created: 0,
+            details: Vec::new(),
         }
     }
 
@@ -335,6 +336,7 @@ mod tests {
             tags: vec![(2, g)],
             created: 0,
             order: 0,
+            details: Vec::new(),
         };
         let put = |sub: &Subtable| Some(entry::encode_subtable(sub));
         let family = entry::SUBTABLE_FAMILY;

@@ -15,6 +15,7 @@ use super::predicate::{Predicate, predicates, select};
 use super::scan::{Part, Scan};
 use super::window::Cut;
 use super::{Out, Plan, is_bounds};
+use crate::model::table::Kind;
 use crate::model::table::rows::Cell;
 use crate::query::dialect::taos::Wrong;
 use crate::query::tables::World;
@@ -51,18 +52,21 @@ struct Groups {
 /// Whether aggregates can be had without rows.
 pub(super) fn can(plan: &Plan) -> bool {
     let folds = |aggregate: &Aggregate| {
-        matches!(
-            aggregate.function,
-            Function::Count
-                | Function::Sum
-                | Function::Avg
-                | Function::Spread
-                | Function::Min
-                | Function::Max
-                | Function::First
-                | Function::Last
-                | Function::LastRow
-        )
+        // The sum of decimals is one.
+        let exact = matches!(aggregate.kind, Kind::Decimal(..));
+        (!exact || aggregate.function != Function::Sum)
+            && matches!(
+                aggregate.function,
+                Function::Count
+                    | Function::Sum
+                    | Function::Avg
+                    | Function::Spread
+                    | Function::Min
+                    | Function::Max
+                    | Function::First
+                    | Function::Last
+                    | Function::LastRow
+            )
     };
     let cut = match &plan.cut {
         None => true,

@@ -5,9 +5,11 @@ use std::fmt;
 
 /// Digits of a fraction.
 const SCALE_MAX: u32 = 30;
+/// Digits that an integer of 128 bits always holds.
+const DIGITS_MAX: u32 = 38;
 
-/// See the module's page. The scale is at most 30.
-#[derive(Clone, Copy, Debug)]
+/// See the module's page. The scale is at most 38; of what is read or computed, 30.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decimal {
     units: i128,
     scale: u32,
@@ -18,6 +20,33 @@ impl Decimal {
     #[must_use]
     pub fn whole(number: i64) -> Self {
         Self { units: i128::from(number), scale: 0 }
+    }
+
+    /// So many units of which 10^scale make one; `None`: a scale beyond 38.
+    #[must_use]
+    pub fn of_units(units: i128, scale: u32) -> Option<Self> {
+        (scale <= DIGITS_MAX).then_some(Self { units, scale })
+    }
+
+    /// The nearest number with this scale and at most so many digits, half away from zero, as
+    /// units; `None`: it has more.
+    #[must_use]
+    pub fn fitted(self, digits: u32, scale: u32) -> Option<i128> {
+        let rounded = self.rounded(scale)?;
+        let units = rounded.units.checked_mul(power_of_ten(scale - rounded.scale)?)?;
+        (units.unsigned_abs() < power_of_ten(digits)?.unsigned_abs()).then_some(units)
+    }
+
+    /// Digits of the fraction.
+    #[must_use]
+    pub fn scale(self) -> u32 {
+        self.scale
+    }
+
+    /// The units of which 10^scale make one.
+    #[must_use]
+    pub fn units(self) -> i128 {
+        self.units
     }
 
     /// Reads `-12.50` or `1e3`; `None` if it is no number or has too many digits.
@@ -198,5 +227,9 @@ mod tests {
         assert_eq!(decimal("7.5").remainder(decimal("2")).unwrap().to_string(), "1.5");
         assert_eq!(decimal("2.0").compare(decimal("2")), Ordering::Equal);
         assert!(decimal("1").divide(decimal("0")).is_none());
+        assert_eq!(decimal("-1.25").fitted(3, 1), Some(-13));
+        assert_eq!(decimal("7").fitted(3, 2), Some(700));
+        assert_eq!((decimal("99.5").fitted(2, 0), decimal("1e3").fitted(3, 0)), (None, None));
+        assert_eq!(Decimal::of_units(-5, 3).unwrap().to_string(), "-0.005");
     }
 }
