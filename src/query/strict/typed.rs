@@ -1,11 +1,11 @@
 //! Rows of typed tables as typed values (interchange, 2.3, last column).
 
-use super::decimal::Decimal;
 use super::json::of_checked;
 use super::types::{Kind, Name, Type};
 use super::value::Value;
 use crate::model::table::rows::Cell;
 use crate::model::table::{self, Table};
+use crate::model::value::decimal::Decimal;
 use std::rc::Rc;
 
 /// What holds the name of the subtable, after the tags of a supertable.
@@ -37,12 +37,12 @@ fn kind_of(kind: table::Kind) -> Kind {
         Column::SmallInt | Column::UTinyInt => Kind::Short,
         Column::Int | Column::USmallInt => Kind::Int,
         Column::BigInt | Column::UInt | Column::Timestamp => Kind::Long,
-        Column::UBigInt => Kind::Decimal,
+        Column::UBigInt | Column::Decimal(..) => Kind::Decimal,
         Column::Float => Kind::Float,
         Column::Double => Kind::Double,
         Column::Varchar(_) | Column::Nchar(_) => Kind::String,
         Column::Json => Kind::Any(None),
-        Column::Varbinary(_) | Column::Blob => Kind::Binary,
+        Column::Varbinary(_) | Column::Geometry(_) | Column::Blob => Kind::Binary,
     }
 }
 
@@ -62,6 +62,7 @@ pub fn value_of(kind: table::Kind, cell: &Cell) -> Value {
         (_, Cell::Double(number)) => Value::Double(*number),
         (table::Kind::Json, Cell::Text(text)) => of_checked(text.as_bytes()),
         (_, Cell::Text(text)) => Value::text(text),
+        (_, Cell::Decimal(number)) => Value::Decimal(Rc::new(*number)),
         (_, Cell::Bytes(bytes)) => Value::Binary(Rc::from(&**bytes)),
     }
 }
@@ -89,6 +90,7 @@ mod tests {
             next_column: 5,
             precision: Precision::Ms,
             created: 0,
+            details: Vec::new(),
         };
         assert_eq!(
             row_type(&table).unwrap().to_string(),
