@@ -45,7 +45,19 @@
 //! that owns the topic it reads, in the turn in which records are matched; what it inserts is
 //! matched in the same turn or mailed to the owner of its target ([`shard::flow`]). *Once*: a job
 //! runs on a worker thread over snapshots of the mapped logs, and its rows come back as events, as
-//! far as the client reads ([`shard::query`]).
+//! far as the client reads ([`shard::query`]). *Standing*: a subscription that wants some records
+//! says what it needs of them, and an index finds it ([`query::index`], [`subs`]).
+//!
+//! # Typed tables
+//!
+//! A table or supertable is a topic whose records are writes of rows, column by column
+//! ([`model::table`]). What a table holds now (one row for each subtable and time) is kept in
+//! memory, column by column, brought up to the end of the log before each query that reads it
+//! ([`query::tables::store`]); aggregates are folded over the columns, rows are made where rows
+//! are shown. Definitions are entries of the catalog, and records of a log of their own for those
+//! who subscribe: each typed record and each definition of a database has a number in one
+//! sequence ([`model::table::numbering`]), by which query workers merge the logs for a consumer
+//! ([`query::tables::tmq`]).
 //!
 //! # Order and visibility
 //!
@@ -62,7 +74,8 @@
 //! A sixth protocol is a folder under [`proto`], a row of `PROTOCOLS` and a variant of
 //! `AnySession`. A language is a folder under [`query::dialect`]; a function of JET a row of
 //! [`query::loose::FUNCTIONS`], an operator of pipelines a variant in [`query::pipeline`] and an
-//! arm in [`query::push`]. A setting is a row of
+//! arm in [`query::push`]; a function of typed tables a row of [`query::tables::expr`] or
+//! [`query::tables::select::aggregate`]. A setting is a row of
 //! `config::keys`; a flag a row of `cli::table`; a metric a row of `metrics::page`. A bound goes
 //! into [`limits`].
 //!
