@@ -9,5 +9,6 @@ pub mod deliver;
 pub mod entry;
 mod hidden;
 pub mod owner;
+pub mod queues;
 pub mod told;
 mod typed;

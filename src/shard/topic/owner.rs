@@ -4,13 +4,13 @@
 //! Cost of an append: encoding into the turn's batch, 32 bytes of a waiting entry. Of a turn: one
 //! write for each topic that got records.
 
+use super::queues::{Queued, position_tag};
 use crate::broker::Peer;
-use crate::broker::queue::{Assignment, Queue};
+use crate::broker::queue::Assignment;
 use crate::config::Config;
 use crate::config::effective::{Durability, OnFull, QueueFull};
 use crate::log::disk::threads::ThreadDisk;
 use crate::log::disk::{Disk as _, Done, Tag};
-use crate::log::position::{Position, PositionFile};
 use crate::log::{self, Batch, Event, Partition, Pipe, Settings, SpaceState};
 use crate::model::flow::{Derivation, FlowId};
 use crate::model::record::{Body, Offset, Record};
@@ -47,17 +47,6 @@ struct Waiting {
     origin: Origin,
 }
 
-/// A queue and what is stored of it.
-#[derive(Debug)]
-pub struct Queued {
-    /// Its state.
-    pub queue: Queue,
-    file: PositionFile,
-    /// Chosen, and told to nobody before the cursor that says so is stored.
-    staged: Vec<Assignment>,
-    saving: Option<(u64, Vec<Assignment>)>,
-}
-
 /// One topic.
 #[derive(Debug)]
 pub struct Owned {
@@ -77,7 +66,7 @@ pub struct Owned {
     /// Where the last record of each flow came from, at the restart.
     pub repeats: AHashMap<FlowId, Derivation>,
     /// Appends that wait for room in the queue.
-    parked: VecDeque<(Origin, OwnedRecords)>,
+    pub(super) parked: VecDeque<(Origin, OwnedRecords)>,
     pub(super) dirty: bool,
 }
 
@@ -112,13 +101,13 @@ pub struct Owner {
     pub(super) topics: AHashMap<TopicId, Owned>,
     pub(super) dirty: Vec<TopicId>,
     /// Queues that may have something to hand out.
-    active_queues: Vec<TopicId>,
+    pub(super) active_queues: Vec<TopicId>,
     /// Topics whose next commit waits for more, and since when (monotonic ns).
     held: Vec<(TopicId, u64)>,
     settings: Settings,
-    data_dir: PathBuf,
+    pub(super) data_dir: PathBuf,
     shards: usize,
-    topic_size: u64,
+    pub(super) topic_size: u64,
     full: QueueFull,
     retention: crate::config::effective::RetentionDefaults,
     space: SpaceState,
@@ -128,13 +117,9 @@ pub struct Owner {
     pub(super) numberings: Arc<Numberings>,
 }
 
-/// Tags of a topic's log and of its position file.
+/// Tag of a topic's log.
 fn log_tag(topic: TopicId) -> Tag {
     Tag(topic * 2)
-}
-
-fn position_tag(topic: TopicId) -> Tag {
-    Tag(topic * 2 + 1)
 }
 
 pub(in crate::shard) fn refusal(why: log::Refusal) -> Refusal {
@@ -229,29 +214,6 @@ impl Owner {
         }
         self.topics.insert(topic.id, owned);
         Ok(report)
-    }
-
-    fn position_path(&self, topic: TopicId) -> PathBuf {
-        self.data_dir.join("positions").join(format!("queue-{topic}.pos"))
-    }
-
-    fn restore_queue(&mut self, owned: &mut Owned) -> std::io::Result<()> {
-        let id = owned.topic.id;
-        let path = self.position_path(id);
-        if let Some(dir) = path.parent() {
-            self.disk.create_dir(dir)?;
-        }
-        // Written is enough: after a power loss the cursor may be behind, then messages repeat.
-        let durability = log::Durability::Os;
-        let (file, loaded) =
-            PositionFile::open(&mut self.disk, &path, u64::from(id), position_tag(id), durability)?;
-        let queue = match loaded.position {
-            Some(position) => Queue::restore(position.next, position.outstanding),
-            None => Queue::default(),
-        };
-        let queued = Queued { queue, file, staged: Vec::new(), saving: None };
-        owned.queued = Some(Box::new(queued));
-        Ok(())
     }
 
     /// Gives a topic up and deletes what it holds. Gives those that wait, and its consumers.
@@ -437,69 +399,6 @@ impl Owner {
         }
     }
 
-    /// A consumer joins the queue of a topic.
-    ///
-    /// # Errors
-    /// No such topic; it cannot be a queue; its position cannot be opened.
-    pub fn join(&mut self, topic: TopicId, peer: Peer, acknowledge: bool) -> Result<(), Refusal> {
-        let mut owned = self.topics.remove(&topic).ok_or(Refusal::UnknownTopic)?;
-        let mut result = Ok(());
-        if owned.queued.is_none()
-            && matches!(owned.store, Store::Log(_))
-            && let Err(error) = self.restore_queue(&mut owned)
-        {
-            tracing::error!(topic, %error, "cannot open the position of a queue");
-            result = Err(Refusal::StorageReadOnly);
-        }
-        if let Some(queued) = &mut owned.queued
-            && !queued.queue.consumes(peer)
-        {
-            queued.queue.join(peer, acknowledge);
-            self.active_queues.push(topic);
-        }
-        self.topics.insert(topic, owned);
-        result
-    }
-
-    /// A consumer leaves.
-    pub fn leave(&mut self, topic: TopicId, peer: Peer) {
-        if let Some(queued) = self.topics.get_mut(&topic).and_then(|o| o.queued.as_mut())
-            && queued.queue.leave(peer)
-        {
-            // What was chosen for it and not told is free again with the rest.
-            queued.staged.retain(|a| a.consumer != peer);
-            if let Some((_, staged)) = &mut queued.saving {
-                staged.retain(|a| a.consumer != peer);
-            }
-            self.active_queues.push(topic);
-        }
-    }
-
-    /// Says that something of a queue has changed.
-    pub fn touch_queue(&mut self, topic: TopicId) {
-        self.active_queues.push(topic);
-    }
-
-    /// Lets queues that may have something to hand out do so.
-    pub fn run_queues(&mut self, outcome: &mut Outcome) {
-        let mut list = std::mem::take(&mut self.active_queues);
-        list.sort_unstable();
-        list.dedup();
-        for topic in list {
-            let Some(owned) = self.topics.get_mut(&topic) else { continue };
-            owned.run_queue(&mut self.disk, outcome);
-            while !owned.parked.is_empty() && !owned.is_full(self.topic_size) {
-                let Some((origin, records)) = owned.parked.pop_front() else { break };
-                if let Err(why) = owned.append(origin, &records.records()) {
-                    outcome.done.push((origin, Err(why)));
-                } else if !owned.dirty {
-                    owned.dirty = true;
-                    self.dirty.push(topic);
-                }
-            }
-        }
-    }
-
     /// Whether records wait to be sealed.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
@@ -592,18 +491,6 @@ impl Owner {
                 log && owned.queued.as_ref().is_none_or(|queued| queued.file.is_idle())
             })
     }
-
-    /// Writes the position of every queue as it is, for a clean stop.
-    pub fn save_positions(&mut self) {
-        for owned in self.topics.values_mut() {
-            if let Some(queued) = &mut owned.queued
-                && queued.queue.take_changed()
-            {
-                let (next, outstanding) = queued.queue.position();
-                let _ = queued.file.save(&mut self.disk, &Position { next, outstanding });
-            }
-        }
-    }
 }
 
 /// What a topic keeps: its own bounds, else the configured ones; 0 is none.
@@ -684,7 +571,7 @@ impl Owned {
         });
     }
 
-    fn is_full(&self, topic_size: u64) -> bool {
+    pub(super) fn is_full(&self, topic_size: u64) -> bool {
         let end = match &self.store {
             Store::Log(partition) => partition.watermarks().appended(),
             Store::Pipe(_) => return false,
@@ -741,45 +628,6 @@ impl Owned {
                         .push(format!("topic {name} is read-only after a second failure"));
                 }
                 Event::Full => outcome.alarms.push("the disk is full: writes are refused".into()),
-            }
-        }
-    }
-
-    fn position_saved(
-        &mut self,
-        topic: TopicId,
-        disk: &mut ThreadDisk,
-        done: &Done,
-        outcome: &mut Outcome,
-    ) {
-        let Some(queued) = &mut self.queued else { return };
-        let event = queued.file.on_done(disk, done);
-        let Some(event) = event else { return };
-        let saved = match event {
-            log::position::PositionEvent::Saved(number)
-            | log::position::PositionEvent::Failed(number, _) => number,
-        };
-        if let Some((_, assigned)) = queued.saving.take_if(|(number, _)| *number <= saved) {
-            outcome.assigned.push((topic, assigned));
-        }
-    }
-
-    fn run_queue(&mut self, disk: &mut ThreadDisk, outcome: &mut Outcome) {
-        let Store::Log(partition) = &self.store else { return };
-        let Some(queued) = &mut self.queued else { return };
-        outcome.skipped += queued.queue.skip_to(partition.start().min(partition.acknowledged()));
-        let staged = queued.queue.stage(partition.acknowledged());
-        queued.staged.extend(staged);
-        if queued.saving.is_some() || !queued.queue.take_changed() {
-            return;
-        }
-        let (next, outstanding) = queued.queue.position();
-        match queued.file.save(disk, &Position { next, outstanding }) {
-            Ok(number) => queued.saving = Some((number, std::mem::take(&mut queued.staged))),
-            Err(_) => {
-                // Too many outstanding to store: at least once is kept, the cursor is older.
-                let assigned = std::mem::take(&mut queued.staged);
-                outcome.assigned.push((self.topic.id, assigned));
             }
         }
     }

@@ -279,7 +279,10 @@ impl Test {
             Constant::Fixed { float, .. } => Some(float.unwrap_or(f64::NAN)),
             Constant::Now(_) => None,
         };
-        let is_whole = |constant: &Constant| matches!(constant, Constant::Fixed { int: Some(n), .. } if (-WHOLE..WHOLE).contains(n));
+        let is_whole = |constant: &Constant| match constant {
+            Constant::Fixed { int: Some(n), .. } => (-WHOLE..WHOLE).contains(n),
+            _ => false,
+        };
         let (range, exact) = match self {
             Test::Compare(Operator::Equal, Constant::Fixed { text, int, float, .. }) => {
                 wanted.exact &= wanted.equal.is_none() && int.is_none() && float.is_none();
