@@ -209,29 +209,49 @@ impl Shard {
         }
     }
 
-    /// Gives each subscription that wants some of these records those that it may want.
+    /// Gives each subscription that wants some of these records those that it may want. What one
+    /// record finds is ascending, so nothing is sorted where all find the same.
     fn give_chosen(&mut self, topic: &Arc<Topic>, list: &[(Offset, Record<'_>)]) {
         let Some(choosers) = self.subs.choosers(topic.id) else { return };
         let mut hits: Vec<(u32, SubscriptionId, usize)> = Vec::new();
+        // Whether each record has found what the first one has: many with one query.
+        let (mut first, mut alike) = (0, true);
         for (number, (offset, record)) in list.iter().enumerate() {
+            let begin = hits.len();
             choosers.choose(topic.id, (*offset, record), &mut self.palette.memo, |slot, id| {
                 hits.push((slot, id, number));
             });
+            if number == 0 {
+                first = hits.len();
+            }
+            let pairs = hits.iter().skip(begin).zip(&hits);
+            alike = alike
+                && hits.len() - begin == first
+                && pairs.into_iter().all(|(a, b)| (a.0, a.1) == (b.0, b.1));
         }
-        hits.sort_unstable();
+        if alike {
+            hits.truncate(first);
+        } else {
+            hits.sort_unstable();
+        }
         let mut own = Vec::new();
         for of_slot in hits.chunk_by(|a, b| a.0 == b.0) {
             let Some((slot, ..)) = of_slot.first() else { continue };
             // Some at a time, so that the output of one call is bounded.
-            for part in of_slot.chunks(CHOSEN_AT_ONCE) {
+            let at_once = if alike { CHOSEN_AT_ONCE / list.len().max(1) } else { CHOSEN_AT_ONCE };
+            for part in of_slot.chunks(at_once.max(1)) {
                 self.call(*slot, |session, _, intake, out| {
                     for run in part.chunk_by(|a, b| a.1 == b.1) {
                         let Some((_, id, _)) = run.first() else { continue };
-                        own.clear();
-                        own.extend(
-                            run.iter().filter_map(|(.., number)| list.get(*number).copied()),
-                        );
-                        let records = Records { topic, list: &own, live: true };
+                        let chosen = if alike {
+                            list
+                        } else {
+                            let one = |(.., number): &(_, _, usize)| list.get(*number).copied();
+                            own.clear();
+                            own.extend(run.iter().filter_map(one));
+                            &own
+                        };
+                        let records = Records { topic, list: chosen, live: true };
                         session.on_event(Event::Records(*id, records), intake, out);
                     }
                 });
