@@ -338,7 +338,7 @@ impl Nsdb {
             return;
         }
         let time = Time::of(intake);
-        for read in &hits {
+        for read in &*hits {
             live.seen = read.offset;
             live.close_windows(read.at, &bounds, time, intake, out);
             match &mut live.feed {

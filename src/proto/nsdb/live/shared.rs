@@ -53,9 +53,16 @@ impl Read {
     }
 }
 
+/// All bits of a list of records, in their order.
+type List = Rc<[Rc<Read>]>;
+
 /// The bits of a turn by record; none where a record is no bit.
 #[derive(Default)]
-struct Bits(AHashMap<(TopicId, Offset), Rc<[Rc<Read>]>>);
+struct Bits {
+    by_record: AHashMap<(TopicId, Offset), List>,
+    /// The list that was asked for last: its topic, first and last offset and length, and its bits.
+    last: Option<((TopicId, Offset, Offset, usize), List)>,
+}
 
 impl Bits {
     fn read(
@@ -63,9 +70,32 @@ impl Bits {
         metric: &Metric,
         topic: TopicId,
         (offset, record): (Offset, &Record<'_>),
-    ) -> Rc<[Rc<Read>]> {
+    ) -> List {
         let read = || Read::of(metric, offset, record);
-        self.0.entry((topic, offset)).or_insert_with(read).clone()
+        self.by_record.entry((topic, offset)).or_insert_with(read).clone()
+    }
+
+    /// All of a list: many with one query are given the same, one after the other.
+    fn all(&mut self, metric: &Metric, records: &Records<'_>) -> List {
+        let topic = records.topic.id;
+        let offset = |at: Option<&(Offset, Record<'_>)>| at.map_or(0, |(offset, _)| *offset);
+        let (first, last) = (offset(records.list.first()), offset(records.list.last()));
+        let key = (topic, first, last, records.list.len());
+        // Between these offsets there is but one list that is whole.
+        let is_whole = last - first + 1 == records.list.len() as u64;
+        if let Some((known, list)) = &self.last
+            && is_whole
+            && *known == key
+        {
+            return Rc::clone(list);
+        }
+        let mut bits = Vec::with_capacity(records.list.len());
+        for (offset, record) in records.list {
+            bits.extend_from_slice(&self.read(metric, topic, (*offset, record)));
+        }
+        let list: List = bits.into();
+        self.last = Some((key, Rc::clone(&list)));
+        list
     }
 }
 
@@ -91,15 +121,16 @@ pub(super) fn matching(
     metric: &Metric,
     records: &Records<'_>,
     memo: &mut Memo,
-) -> Vec<Rc<Read>> {
-    let mut own = Bits::default();
-    // What a query reads of the past is nothing for the others, and was not chosen.
-    let (bits, chosen) = if records.live { (memo.of::<Bits>(), exact) } else { (&mut own, false) };
-    let mut hits = Vec::new();
-    for (offset, record) in records.list {
-        let all = bits.read(metric, records.topic.id, (*offset, record));
-        let holds = |read: &&Rc<Read>| chosen || query.select.condition.holds(&read.bit, read.at);
-        hits.extend(all.iter().filter(holds).cloned());
+) -> List {
+    if !records.live {
+        // What a query reads of the past is nothing for the others, and was not chosen.
+        return satisfying(query, &Bits::default().all(metric, records));
     }
-    hits
+    let all = memo.of::<Bits>().all(metric, records);
+    if exact { all } else { satisfying(query, &all) }
+}
+
+fn satisfying(query: &Query, bits: &[Rc<Read>]) -> List {
+    let holds = |read: &&Rc<Read>| query.select.condition.holds(&read.bit, read.at);
+    bits.iter().filter(holds).cloned().collect()
 }
