@@ -208,3 +208,52 @@ def deletes_take_no_room_of_a_consumer():
                 event = backend.event()
                 eq(event["d"]["v"], n)
                 eq(backend.ok("queue.ack", {"ids": [event["o"]]}), {"s": 1, "f": 0})
+
+
+@test
+def replay_counts_rows_that_are_still_there():
+    at = Server()
+    with at:
+        sql(at, "create database d")
+        sql(at, "create stable d.st (ts timestamp, v int) tags (g int)")
+        sql(at, "create table d.other (ts timestamp, v int)")
+        eq(at.execute("create stream plain")["success"], True)
+        for n in range(0, 12, 3):
+            values = " ".join(f"({1700000000000 + v}, {v})" for v in range(n, n + 3))
+            sql(at, f"insert into d.a using d.st tags (1) values {values}")
+        sql(at, "insert into d.b using d.st tags (2) values (1700000000000, 100) (1700000000001, 101)")
+        sql(at, "insert into d.other values (1700000000000, 7)")
+
+        def replayed(count, want):
+            with Jet(at) as jet:
+                eq(jet.subscribe("d.st", replay=count), Like(type="subscribed", subscriptions=[Like(subscriptionId=int)]))
+                eq([frame["data"]["v"] for frame in jet.take(len(want))], want)
+                sql(at, "insert into d.c using d.st tags (3) values (1700000000009, 9)")
+                eq(jet.recv()["data"]["v"], 9)
+                sql(at, "drop table d.c")
+
+        def all_of(want):
+            for count in (0, 1, 2, 3, 4, 7, len(want), 1000, "all"):
+                replayed(count, want if count == "all" else want[max(0, len(want) - count):])
+
+        rows = [*range(12), 100, 101]
+        all_of(rows)
+        sql(at, "delete from d.a where ts >= 1700000000004 and ts < 1700000000007")
+        rows = [0, 1, 2, 3, 7, 8, 9, 10, 11, 100, 101]
+        all_of(rows)
+        sql(at, "insert into d.a values (1700000000005, 55)")
+        all_of([*rows, 55])
+        sql(at, "drop table d.b")
+        rows = [0, 1, 2, 3, 7, 8, 9, 10, 11, 55]
+        all_of(rows)
+        at.restart(by_kill=True)
+        all_of(rows)
+        with Jet(at) as jet:
+            eq(jet.insert("plain", [{"v": 1}, {"v": 2}])["success"], True)
+            eq(len(jet.subscribe(["plain", "d.st", "d.other", "d.st"], replay=2)["subscriptions"]), 4)
+            got = {}
+            for frame in jet.take(7):
+                got.setdefault((frame["streamName"], frame["subscriptionId"]), []).append(frame["data"]["v"])
+            eq(sorted(got.values()), [[1, 2], [7], [11, 55], [11, 55]])
+        sql(at, "delete from d.st")
+        all_of([])
