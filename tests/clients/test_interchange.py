@@ -257,3 +257,67 @@ def replay_counts_rows_that_are_still_there():
             eq(sorted(got.values()), [[1, 2], [7], [11, 55], [11, 55]])
         sql(at, "delete from d.st")
         all_of([])
+
+
+@test
+def names_that_are_taken_say_by_what():
+    at = Server()
+    with at:
+        sql(at, "create database d")
+        sql(at, "create table d.t (ts timestamp, v int)")
+        sql(at, "create stable d.st (ts timestamp, v int) tags (g int)")
+        sql(at, "create table d.a using d.st tags (1)")
+        eq(at.execute("create stream d.foreign")["success"], True)
+        for name, code in (("t", 0x603), ("a", 0x603), ("`foreign`", 0x603), ("st", 0x360)):
+            for what in ("table d.%s (ts timestamp, v int)", "stable d.%s (ts timestamp, v int) tags (g int)",
+                         "table d.%s using d.st tags (2)"):
+                def create(text):
+                    return at.http("POST taos /rest/sql", body=text, auth=("root", "taosdata")).json["code"]
+                eq((name, what, create("create " + what % name)), (name, what, code))
+                eq(create("create " + (what % name).replace("table ", "table if not exists ", 1)), 0)
+        eq(sorted(sql(at, "show d.tables")), [["a"], ["foreign"], ["t"]])
+
+
+ROUTES_TO_NO_TOPIC = """
+[[mesh.route]]
+path = "/subtable"
+topic = "d.a"
+
+[[mesh.route]]
+path = "/log"
+topic = "_log"
+"""
+
+
+@test
+def what_is_no_topic_becomes_none():
+    at = Server(ROUTES_TO_NO_TOPIC)
+    with at:
+        sql(at, "create database d")
+        sql(at, "create stable d.st (ts timestamp, v int) tags (g int)")
+        sql(at, "create table d.a using d.st tags (1)")
+        sql(at, "create table d.`ns.m` using d.st tags (1)")
+        streams = ["_log", "d.st"]
+        with Backend(at) as backend:
+            for name in ("d.a", "_log", "main._log"):
+                eq(backend.code("queue.pop", {"t": ["new", name]}), 201)
+            eq(backend.code("queue.unpop", {}), 203)
+        for path in ("/subtable", "/log"):
+            with User(at, path) as user:
+                user.send("x")
+                eq(user.closed()[0], 1008)
+        eq(at.execute("create stream d.a"), Like(success=False, error=Like(code="STREAM_ALREADY_EXISTS")))
+        for query in ("create if not exists stream d.a", "create or replace stream d.a"):
+            eq(at.execute(query), Like(success=False, error=Like(code="COMMAND_FAILED")))
+        bit = {"db": "d", "namespace": "ns", "metric": "m",
+               "bit": {"timestamp": 1, "value": 1, "dimensions": {}, "tags": {}}}
+        reply = at.http("POST nsdb /data", bit)
+        eq((reply.status, reply.text), (400, "Metric m is a typed table, read only here"))
+        for what in ("table %s (ts timestamp, v int)", "stable %s (ts timestamp, v int) tags (g int)"):
+            reply = at.http("POST taos /rest/sql", body="create " + what % "main._log", auth=("root", "taosdata"))
+            eq(reply.json["code"], 0x2644)
+        eq(at.http("GET jsonjet /api/streams").json, {"streams": streams})
+        sql(at, "drop table d.a")
+        with Backend(at) as backend:
+            backend.pop("d.a")
+        eq(at.http("GET jsonjet /api/streams").json, {"streams": [*streams, "d.a"]})

@@ -10,4 +10,4 @@ pub mod entry;
 mod hidden;
 pub mod owner;
 pub mod told;
-mod typed;
+pub mod typed;
