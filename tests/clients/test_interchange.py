@@ -321,3 +321,23 @@ def what_is_no_topic_becomes_none():
         with Backend(at) as backend:
             backend.pop("d.a")
         eq(at.http("GET jsonjet /api/streams").json, {"streams": [*streams, "d.a"]})
+
+
+@test
+def offsets_of_typed_rows_are_those_of_their_writes():
+    at = Server()
+    with at:
+        sql(at, "create database d")
+        sql(at, "create stable d.st (ts timestamp, v int, w int) tags (g int)")
+        sql(at, "insert into d.a using d.st tags (1) values (1700000000000, 1, 1) (1700000000002, 2, 2)")
+        sql(at, "insert into d.b using d.st tags (2) values (1700000000001, 3, 3)")
+        query = "SELECT OFFSET_OF(x) AS o, x.v FROM d.st x"
+        eq(rql(at, query), ('[{"o":0,"v":1},{"o":1,"v":3},{"o":0,"v":2}]', []))
+        sql(at, "delete from d.b")
+        sql(at, "insert into d.a (ts, w) values (1700000000002, 9)")
+        sql(at, "insert into d.a values (1700000000001, 4, 4)")
+        for _ in range(2):
+            eq(rql(at, query), ('[{"o":0,"v":1},{"o":4,"v":4},{"o":3,"v":2}]', []))
+            eq(rql(at, "SELECT v, w FROM d.st WHERE OFFSET_OF(*) = 3"), ('[{"v":2,"w":9}]', []))
+            eq(rql(at, "SELECT v FROM d.st"), ("[1,4,2]", []))
+            at.restart(by_kill=True)
