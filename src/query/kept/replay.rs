@@ -4,7 +4,7 @@
 //! Method: a query worker looks at the end of the log, at as many records as rows are wanted and at
 //! more of them until they hold enough; what was deleted, or stands before the first wanted row, is
 //! written down as ranges, so that whoever sends the records only has to count. Cost: each row is
-//! looked at twice; 16 bytes for each range.
+//! looked at twice, but not at all if all are wanted and none was deleted; 16 bytes for each range.
 
 use super::{Gone, gone, later, staying};
 use crate::model::command::Begin;
@@ -103,20 +103,25 @@ pub fn replay(
         Begin::Last(count) => (head.saturating_sub(count), count),
         Begin::From(offset) => (offset.min(head), u64::MAX),
     };
-    let fixed = !matches!(begin, Begin::Last(_));
     let (gone, mut surplus) = loop {
         let gone = gone(bench, topic, from)?;
+        if wanted == u64::MAX {
+            break (gone, 0);
+        }
         let mut rows = 0;
         each_record(bench, topic, from..head, &gone, &mut |_, shown| {
             rows += shown.iter().filter(|shown| **shown).count() as u64;
             Ok(())
         })?;
-        if fixed || from == 0 || rows >= wanted {
+        if from == 0 || rows >= wanted {
             break (gone, rows.saturating_sub(wanted));
         }
         from = head.saturating_sub((head - from).saturating_mul(MORE));
     };
     let mut hidden = Hidden { head, ..Hidden::default() };
+    if surplus == 0 && gone.is_empty() {
+        return Ok((from, hidden));
+    }
     each_record(bench, topic, from..head, &gone, &mut |offset, shown| {
         for shown in shown.iter_mut().filter(|shown| **shown) {
             if surplus == 0 {
@@ -134,13 +139,16 @@ pub fn replay(
     Ok((from, hidden))
 }
 
+/// Takes what is shown of the record at an offset.
+type Visit<'v> = &'v mut dyn FnMut(Offset, &mut [bool]) -> Result<(), Fault>;
+
 /// Visits records that write rows: which of them were not deleted.
 fn each_record(
     bench: &mut dyn Bench,
     topic: &Arc<Topic>,
     range: Range<Offset>,
     gone: &Gone,
-    visit: &mut dyn FnMut(Offset, &mut [bool]) -> Result<(), Fault>,
+    visit: Visit<'_>,
 ) -> Result<(), Fault> {
     let mut records = bench.open_at(topic, range.start)?;
     let mut outcome = Ok(());
