@@ -5,6 +5,8 @@
 //! first; a record that lost some of its rows is packed anew from the others. Cost: one more walk,
 //! which looks at two bytes of most records.
 
+pub mod replay;
+
 use super::program::Fault;
 use super::pull::{Bench, Records};
 use crate::model::record::{Body, Offset, Record};
@@ -26,8 +28,14 @@ pub fn open_kept(bench: &mut dyn Bench, topic: &Arc<Topic>) -> Result<Box<dyn Re
     if !topic.typed {
         return Ok(records);
     }
-    // Opened later, so that it knows all that the other one holds.
-    let mut whole = bench.open(topic)?;
+    let gone = gone(bench, topic, 0)?;
+    Ok(if gone.is_empty() { records } else { Box::new(Kept { records, gone }) })
+}
+
+/// What the records from an offset on deleted. Read after a snapshot is opened, so that it knows
+/// all that the snapshot holds.
+fn gone(bench: &mut dyn Bench, topic: &Arc<Topic>, from: Offset) -> Result<Gone, Fault> {
+    let mut whole = bench.open_at(topic, from)?;
     let mut gone = Gone::default();
     while whole.next_chunk(&mut |offset, record| {
         if let Body::Rows(bytes) = record.body
@@ -38,13 +46,31 @@ pub fn open_kept(bench: &mut dyn Bench, topic: &Arc<Topic>) -> Result<Box<dyn Re
                 Deed::Delete(from, to) => (from, to),
                 _ => (i64::MIN, i64::MAX),
             };
-            gone.entry(rows.table.into()).or_default().push((offset, from, to));
+            let list = gone.entry(rows.table.into()).or_default();
+            // What this one deletes too need not be remembered.
+            while list.pop_if(|(_, first, last)| from <= *first && *last <= to).is_some() {}
+            list.push((offset, from, to));
         }
         ControlFlow::Continue(())
     })? {
         bench.check().map_err(|_| Fault::new("the query was stopped"))?;
     }
-    Ok(if gone.is_empty() { records } else { Box::new(Kept { records, gone }) })
+    Ok(gone)
+}
+
+/// What deleted rows of a subtable after an offset.
+fn later<'g>(gone: &'g Gone, offset: Offset, table: &str) -> &'g [(Offset, i64, i64)] {
+    let list = gone.get(table).map_or(&[][..], Vec::as_slice);
+    list.get(list.partition_point(|(by, ..)| *by <= offset)..).unwrap_or_default()
+}
+
+/// Which rows of a record stay.
+fn staying(later: &[(Offset, i64, i64)], rows: &Rows<'_>) -> Vec<bool> {
+    let stays = |cell: &Cell| match cell {
+        Cell::Int(time) => !later.iter().any(|(_, from, to)| from <= time && time <= to),
+        _ => true,
+    };
+    rows.cells(0).iter().map(stays).collect()
 }
 
 struct Kept {
@@ -64,16 +90,11 @@ fn left(gone: &Gone, offset: Offset, record: &Record<'_>) -> Left {
     let Some(rows) = Rows::parse(bytes).filter(|rows| rows.deed == Deed::Write) else {
         return Left::All;
     };
-    let Some(list) = gone.get(rows.table) else { return Left::All };
-    let later = list.get(list.partition_point(|(by, ..)| *by <= offset)..).unwrap_or_default();
+    let later = later(gone, offset, rows.table);
     if later.is_empty() {
         return Left::All;
     }
-    let stays = |cell: &Cell| match cell {
-        Cell::Int(time) => !later.iter().any(|(_, from, to)| from <= time && time <= to),
-        _ => true,
-    };
-    let stay: Vec<bool> = rows.cells(0).iter().map(stays).collect();
+    let stay = staying(later, &rows);
     match stay.iter().filter(|stays| **stays).count() {
         0 => Left::Nothing,
         count if count == stay.len() => Left::All,

@@ -21,6 +21,7 @@ use crate::shard::mail::{Mail, Origin, Part, Ticket};
 use crate::shard::query::{Then, WORK_SLOT};
 use crate::shard::topic::owner::{Outcome, Store};
 use crate::shard::topic::told::TOLD_SLOT;
+use crate::shard::topic::typed::reserved;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -149,6 +150,10 @@ impl Shard {
     fn pop(&mut self, origin: Origin, names: &[TopicName], acknowledge: bool) {
         let missing = names.iter().find(|name| self.core.catalog.find(name).is_none());
         if let Some(name) = missing {
+            let absent = names.iter().filter(|name| self.core.catalog.find(name).is_none());
+            if let Some(why) = absent.filter_map(|name| reserved(&self.core, name)).next() {
+                return self.core.reply(origin, Reply::Refused(why));
+            }
             // Made one after the other; the reply brings this command back here.
             let absent =
                 names.iter().filter(|n| self.core.catalog.find(n).is_none()).count() as u64;

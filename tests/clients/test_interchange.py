@@ -208,3 +208,136 @@ def deletes_take_no_room_of_a_consumer():
                 event = backend.event()
                 eq(event["d"]["v"], n)
                 eq(backend.ok("queue.ack", {"ids": [event["o"]]}), {"s": 1, "f": 0})
+
+
+@test
+def replay_counts_rows_that_are_still_there():
+    at = Server()
+    with at:
+        sql(at, "create database d")
+        sql(at, "create stable d.st (ts timestamp, v int) tags (g int)")
+        sql(at, "create table d.other (ts timestamp, v int)")
+        eq(at.execute("create stream plain")["success"], True)
+        for n in range(0, 12, 3):
+            values = " ".join(f"({1700000000000 + v}, {v})" for v in range(n, n + 3))
+            sql(at, f"insert into d.a using d.st tags (1) values {values}")
+        sql(at, "insert into d.b using d.st tags (2) values (1700000000000, 100) (1700000000001, 101)")
+        sql(at, "insert into d.other values (1700000000000, 7)")
+
+        def replayed(count, want):
+            with Jet(at) as jet:
+                eq(jet.subscribe("d.st", replay=count), Like(type="subscribed", subscriptions=[Like(subscriptionId=int)]))
+                eq([frame["data"]["v"] for frame in jet.take(len(want))], want)
+                sql(at, "insert into d.c using d.st tags (3) values (1700000000009, 9)")
+                eq(jet.recv()["data"]["v"], 9)
+                sql(at, "drop table d.c")
+
+        def all_of(want):
+            for count in (0, 1, 2, 3, 4, 7, len(want), 1000, "all"):
+                replayed(count, want if count == "all" else want[max(0, len(want) - count):])
+
+        rows = [*range(12), 100, 101]
+        all_of(rows)
+        sql(at, "delete from d.a where ts >= 1700000000004 and ts < 1700000000007")
+        rows = [0, 1, 2, 3, 7, 8, 9, 10, 11, 100, 101]
+        all_of(rows)
+        sql(at, "insert into d.a values (1700000000005, 55)")
+        all_of([*rows, 55])
+        sql(at, "drop table d.b")
+        rows = [0, 1, 2, 3, 7, 8, 9, 10, 11, 55]
+        all_of(rows)
+        at.restart(by_kill=True)
+        all_of(rows)
+        with Jet(at) as jet:
+            eq(jet.insert("plain", [{"v": 1}, {"v": 2}])["success"], True)
+            eq(len(jet.subscribe(["plain", "d.st", "d.other", "d.st"], replay=2)["subscriptions"]), 4)
+            got = {}
+            for frame in jet.take(7):
+                got.setdefault((frame["streamName"], frame["subscriptionId"]), []).append(frame["data"]["v"])
+            eq(sorted(got.values()), [[1, 2], [7], [11, 55], [11, 55]])
+        sql(at, "delete from d.st")
+        all_of([])
+
+
+@test
+def names_that_are_taken_say_by_what():
+    at = Server()
+    with at:
+        sql(at, "create database d")
+        sql(at, "create table d.t (ts timestamp, v int)")
+        sql(at, "create stable d.st (ts timestamp, v int) tags (g int)")
+        sql(at, "create table d.a using d.st tags (1)")
+        eq(at.execute("create stream d.foreign")["success"], True)
+        for name, code in (("t", 0x603), ("a", 0x603), ("`foreign`", 0x603), ("st", 0x360)):
+            for what in ("table d.%s (ts timestamp, v int)", "stable d.%s (ts timestamp, v int) tags (g int)",
+                         "table d.%s using d.st tags (2)"):
+                def create(text):
+                    return at.http("POST taos /rest/sql", body=text, auth=("root", "taosdata")).json["code"]
+                eq((name, what, create("create " + what % name)), (name, what, code))
+                eq(create("create " + (what % name).replace("table ", "table if not exists ", 1)), 0)
+        eq(sorted(sql(at, "show d.tables")), [["a"], ["foreign"], ["t"]])
+
+
+ROUTES_TO_NO_TOPIC = """
+[[mesh.route]]
+path = "/subtable"
+topic = "d.a"
+
+[[mesh.route]]
+path = "/log"
+topic = "_log"
+"""
+
+
+@test
+def what_is_no_topic_becomes_none():
+    at = Server(ROUTES_TO_NO_TOPIC)
+    with at:
+        sql(at, "create database d")
+        sql(at, "create stable d.st (ts timestamp, v int) tags (g int)")
+        sql(at, "create table d.a using d.st tags (1)")
+        sql(at, "create table d.`ns.m` using d.st tags (1)")
+        streams = ["_log", "d.st"]
+        with Backend(at) as backend:
+            for name in ("d.a", "_log", "main._log"):
+                eq(backend.code("queue.pop", {"t": ["new", name]}), 201)
+            eq(backend.code("queue.unpop", {}), 203)
+        for path in ("/subtable", "/log"):
+            with User(at, path) as user:
+                user.send("x")
+                eq(user.closed()[0], 1008)
+        eq(at.execute("create stream d.a"), Like(success=False, error=Like(code="STREAM_ALREADY_EXISTS")))
+        for query in ("create if not exists stream d.a", "create or replace stream d.a"):
+            eq(at.execute(query), Like(success=False, error=Like(code="COMMAND_FAILED")))
+        bit = {"db": "d", "namespace": "ns", "metric": "m",
+               "bit": {"timestamp": 1, "value": 1, "dimensions": {}, "tags": {}}}
+        reply = at.http("POST nsdb /data", bit)
+        eq((reply.status, reply.text), (400, "Metric m is a typed table, read only here"))
+        for what in ("table %s (ts timestamp, v int)", "stable %s (ts timestamp, v int) tags (g int)"):
+            reply = at.http("POST taos /rest/sql", body="create " + what % "main._log", auth=("root", "taosdata"))
+            eq(reply.json["code"], 0x2644)
+        eq(at.http("GET jsonjet /api/streams").json, {"streams": streams})
+        sql(at, "drop table d.a")
+        with Backend(at) as backend:
+            backend.pop("d.a")
+        eq(at.http("GET jsonjet /api/streams").json, {"streams": [*streams, "d.a"]})
+
+
+@test
+def offsets_of_typed_rows_are_those_of_their_writes():
+    at = Server()
+    with at:
+        sql(at, "create database d")
+        sql(at, "create stable d.st (ts timestamp, v int, w int) tags (g int)")
+        sql(at, "insert into d.a using d.st tags (1) values (1700000000000, 1, 1) (1700000000002, 2, 2)")
+        sql(at, "insert into d.b using d.st tags (2) values (1700000000001, 3, 3)")
+        query = "SELECT OFFSET_OF(x) AS o, x.v FROM d.st x"
+        eq(rql(at, query), ('[{"o":0,"v":1},{"o":1,"v":3},{"o":0,"v":2}]', []))
+        sql(at, "delete from d.b")
+        sql(at, "insert into d.a (ts, w) values (1700000000002, 9)")
+        sql(at, "insert into d.a values (1700000000001, 4, 4)")
+        for _ in range(2):
+            eq(rql(at, query), ('[{"o":0,"v":1},{"o":4,"v":4},{"o":3,"v":2}]', []))
+            eq(rql(at, "SELECT v, w FROM d.st WHERE OFFSET_OF(*) = 3"), ('[{"v":2,"w":9}]', []))
+            eq(rql(at, "SELECT v FROM d.st"), ("[1,4,2]", []))
+            at.restart(by_kill=True)

@@ -9,6 +9,7 @@ mod listing;
 mod map;
 mod oneshot;
 mod outcome;
+mod replay;
 mod session;
 mod statement;
 

@@ -2,16 +2,19 @@
 //! frames.
 
 use super::codec::{self, Ask, Envelope, Fields, Object};
+use super::replay::{Replay, Start, Starts};
 use super::statement::Program;
 use super::{codes, http, map};
 use crate::config::{Role, User};
 use crate::fanout::Outbox;
 use crate::model::command::{Begin, Command};
-use crate::model::event::{Event, Records, Reply};
+use crate::model::event::{Event, QueryOutput, Records, Reply};
 use crate::model::json::Value;
+use crate::model::record::Record;
 use crate::model::topic::{SubscriptionId, Topic};
 use crate::proto::contract::{Bound, Counter, reply_text};
 use crate::proto::{Intake, Message, PeerInfo, Session, Violation};
+use crate::query::kept::replay::Hidden;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -27,6 +30,8 @@ pub(super) struct Subscription {
     pub(super) id: SubscriptionId,
     pub(super) topic: Arc<Topic>,
     tail: Box<[u8]>,
+    /// What it passes over while it reads what is kept of a typed table.
+    hidden: Option<Arc<Hidden>>,
 }
 
 /// What an answer needs beside the reply.
@@ -37,7 +42,9 @@ pub(super) enum Pending {
     /// `POST /api/insert`.
     HttpInsert { topic: Arc<Topic>, count: usize, single: bool },
     /// A `subscribe` message.
-    Subscribe { topics: Vec<Arc<Topic>>, request: Box<[u8]> },
+    Subscribe { topics: Vec<(Arc<Topic>, Option<Arc<Hidden>>)>, request: Box<[u8]> },
+    /// One that has to know first where it begins.
+    Replay { topics: Vec<Arc<Topic>>, begin: Begin, starts: Starts, request: Box<[u8]> },
     /// An answer that was ready and waits for its turn.
     Ready(Box<[u8]>),
     /// The statement under way.
@@ -138,9 +145,24 @@ impl JsonJet {
             }
             topics.push(topic);
         }
-        let wanted = topics.iter().map(|topic| (topic.id, begin)).collect();
-        self.pending.push_back(Pending::Subscribe { topics, request });
         intake.hold();
+        if let Some((job, starts)) = Replay::new(&topics, begin) {
+            self.pending.push_back(Pending::Replay { topics, begin, starts, request });
+            return intake.run_query(job);
+        }
+        let begin = |topic| (topic, (begin, None));
+        self.subscribe_from(topics.into_iter().map(begin).collect(), request, intake);
+    }
+
+    fn subscribe_from(
+        &mut self,
+        topics: Vec<(Arc<Topic>, Start)>,
+        request: Box<[u8]>,
+        intake: &mut dyn Intake,
+    ) {
+        let wanted = topics.iter().map(|(topic, (begin, _))| (topic.id, *begin)).collect();
+        let topics = topics.into_iter().map(|(topic, (_, hidden))| (topic, hidden)).collect();
+        self.pending.push_back(Pending::Subscribe { topics, request });
         intake.command(Command::Subscribe { topics: wanted, interest: None });
     }
 
@@ -193,7 +215,7 @@ impl JsonJet {
     pub(super) fn add_subscription(
         &mut self,
         id: SubscriptionId,
-        topic: Arc<Topic>,
+        (topic, hidden): (Arc<Topic>, Option<Arc<Hidden>>),
         request: &[u8],
     ) {
         let tail = codec::data_tail(id, request);
@@ -201,7 +223,7 @@ impl JsonJet {
             // Most connections have one.
             self.subscriptions.reserve_exact(1);
         }
-        self.subscriptions.push(Subscription { id, topic, tail });
+        self.subscriptions.push(Subscription { id, topic, tail, hidden });
         self.subscriptions.sort_by_key(|s| s.id);
     }
 
@@ -241,23 +263,37 @@ impl JsonJet {
             Some(Pending::Subscribe { topics, request }) => {
                 self.subscribed(topics, &request, &reply, intake, out);
             }
+            Some(Pending::Replay { topics, begin, starts, request }) => {
+                let Some(starts) = starts.get() else {
+                    let text = match &reply {
+                        Reply::Query(QueryOutput::Failed(text)) => text,
+                        _ => "the query was stopped",
+                    };
+                    return self.fail(Envelope::Error, text, &request, intake, out);
+                };
+                let start = |topic: Arc<Topic>| {
+                    let start = starts.get(&topic.id).cloned().unwrap_or((begin, None));
+                    (topic, start)
+                };
+                self.subscribe_from(topics.into_iter().map(start).collect(), request, intake);
+            }
         }
     }
 
     fn subscribed(
         &mut self,
-        topics: Vec<Arc<Topic>>,
+        topics: Vec<(Arc<Topic>, Option<Arc<Hidden>>)>,
         request: &[u8],
         reply: &Reply,
         intake: &mut dyn Intake,
         out: &mut Outbox<'_>,
     ) {
         let Reply::Subscribed(ids) = reply else {
-            let name = topics.first().map_or("", |topic| map::shown(topic));
+            let name = topics.first().map_or("", |(topic, _)| map::shown(topic));
             let text = codes::unknown_stream(name);
             return self.fail(Envelope::Error, &text, request, intake, out);
         };
-        let list = codec::array(ids.iter().zip(&topics).map(|(id, topic)| {
+        let list = codec::array(ids.iter().zip(&topics).map(|(id, (topic, _))| {
             Object::new()
                 .text("streamName", map::shown(topic))
                 .number("subscriptionId", *id)
@@ -271,20 +307,28 @@ impl JsonJet {
         }
     }
 
-    fn on_records(&self, id: SubscriptionId, records: Records<'_>, out: &mut Outbox<'_>) {
+    fn on_records(&mut self, id: SubscriptionId, records: Records<'_>, out: &mut Outbox<'_>) {
         let Ok(index) = self.subscriptions.binary_search_by_key(&id, |s| s.id) else { return };
         let (Some(subscription), Some((offset, _))) =
-            (self.subscriptions.get(index), records.list.first())
+            (self.subscriptions.get_mut(index), records.list.first())
         else {
             return;
         };
+        if subscription.hidden.as_ref().is_some_and(|hidden| hidden.head() <= *offset) {
+            subscription.hidden = None;
+        }
+        let hidden = subscription.hidden.as_ref();
         let key = records.live.then_some((DATA_ENCODING, records.topic.id, *offset));
         let stream = map::shown(records.topic);
         let list = out.palette.list(key, |bodies| {
-            for (_, record) in records.list {
-                record.each(&mut |record| {
+            for (offset, record) in records.list {
+                let mut show = |record: &Record<'_>| {
                     bodies.body(|buffer| codec::write_data(stream, record, buffer));
-                });
+                };
+                match hidden {
+                    Some(hidden) => hidden.each(*offset, record, &mut show),
+                    None => record.each(&mut show),
+                }
             }
         });
         out.tailed(list, &subscription.tail);

@@ -374,7 +374,7 @@ impl JsonJet {
             (Step::Subscribe { topic }, Reply::Subscribed(ids)) => {
                 let id = ids.first().copied().unwrap_or(0);
                 let shown = map::shown(&topic).to_owned();
-                self.add_subscription(id, topic, &program.request);
+                self.add_subscription(id, (topic, None), &program.request);
                 let result = Object::new().text("streamName", &shown).number("subscriptionId", id);
                 let message = format!("Subscribed to stream '{shown}' with ID {id}");
                 Ok(done(command(&result.end(b""), &message)))

@@ -51,6 +51,7 @@ pub fn refused(refusal: Refusal, code: u16) -> Fault {
         Refusal::AlreadyConsumed => {
             return fault(CONSUMED_ALREADY, "already consumed by this connection");
         }
+        Refusal::Protected | Refusal::TypedTable => "not a topic",
         Refusal::NotConsumed => return fault(NOT_CONSUMED, "nothing is consumed"),
         Refusal::Stopping => "shutting down",
         other => other.storage_text().unwrap_or("failed"),

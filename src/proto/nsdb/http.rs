@@ -12,6 +12,7 @@ use crate::model::command::{Command, IfExists};
 use crate::model::event::Reply;
 use crate::model::name::TopicName;
 use crate::model::record::Body;
+use crate::model::refusal::Refusal;
 use crate::model::topic::Retention;
 use crate::proto::contract::{Bound, Count, HttpReply};
 use crate::proto::{Intake, PeerInfo, Request};
@@ -334,6 +335,9 @@ fn validate(session: &mut Nsdb, body: &[u8], intake: &mut dyn Intake) {
 pub(super) fn go_on(session: &mut Nsdb, waiting: Waiting, reply: &Reply, intake: &mut dyn Intake) {
     match waiting {
         Waiting::Create(bit) => match reply {
+            Reply::Refused(Refusal::TypedTable) => {
+                text(intake, 400, &codes::typed_table(&bit.name));
+            }
             Reply::Refused(refusal) => {
                 let (status, message) = codes::write_refused(*refusal);
                 text(intake, status, message);

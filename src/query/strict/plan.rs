@@ -281,6 +281,8 @@ pub struct Plan {
     pub functions: Vec<Declared>,
     /// Topics.
     pub topics: Vec<Arc<Topic>>,
+    /// Offsets of records are asked for.
+    pub offsets: bool,
 }
 
 impl Node {

@@ -128,7 +128,7 @@ pub fn refused(why: Refusal) -> Wrong {
         Refusal::Stopping => Wrong::new(0x0509, "Server is stopping"),
         Refusal::TopicExists => table_exists(),
         Refusal::UnknownTopic => Wrong::new(0x2603, "Table does not exist"),
-        Refusal::TypedTable => foreign(),
+        Refusal::TypedTable | Refusal::Protected => foreign(),
         other => Wrong::new(0xFFFF, format!("refused: {other:?}")),
     }
 }

@@ -6,10 +6,11 @@ use super::schema::people;
 use super::subscription::{Subscription, check_used, create_topic, drop_group, drop_topic};
 use super::{World, codes};
 use crate::model::command::Definitions;
-use crate::model::name::MAIN;
+use crate::model::name::{MAIN, TopicName};
 use crate::model::refusal::Refusal;
 use crate::model::table::{
-    Column, Database, Entry, Kind, Precision, Require, Subtable, Table, entry, set_details,
+    Column, Database, Entry, Kind, Precision, Require, Subtable, Table, entry, own_name,
+    set_details,
 };
 use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::{Change, ColumnDef, Name, NewSubtable, Options, Statement};
@@ -210,13 +211,7 @@ fn create_table(
     }
     let full = topic_name(&database, &name.name)?;
     let is_super = tags.is_some();
-    let taken = if world.tables.subtable(&database, &name.name).is_some() {
-        Some(codes::table_exists())
-    } else {
-        let exists = if is_super { codes::stable_exists } else { codes::table_exists };
-        world.bench.topic(&full).map(|_| exists())
-    };
-    if let Some(taken) = taken {
+    if let Some(taken) = taken(world, &full) {
         return if if_not_exists { Ok(()) } else { Err(taken) };
     }
     let all: Vec<&ColumnDef> = defs.iter().chain(tags.unwrap_or_default()).collect();
@@ -257,12 +252,28 @@ fn create_table(
     };
     let value = entry::encode_table(&table);
     let put = Entry::put(entry::TABLE_FAMILY, full.full(), value, Require::Any);
-    let wanted = Definitions { entries: vec![put], create: vec![full], ..Definitions::default() };
-    let exists = if is_super { codes::stable_exists } else { codes::table_exists };
-    match define(world, wanted, exists) {
-        Err(wrong) if if_not_exists && wrong.code == exists().code => Ok(()),
+    let create = vec![full.clone()];
+    let wanted = Definitions { entries: vec![put], create, ..Definitions::default() };
+    match define(world, wanted, codes::table_exists) {
+        Err(wrong) if wrong.code == codes::table_exists().code => {
+            if if_not_exists {
+                Ok(())
+            } else {
+                Err(taken(world, &full).unwrap_or(wrong))
+            }
+        }
         other => other,
     }
+}
+
+/// What is said of a name that something has, whatever was to be made of it: it goes by what is
+/// there (interchange, 5).
+fn taken(world: &mut World<'_>, full: &TopicName) -> Option<Wrong> {
+    if world.tables.table(full).is_some_and(|table| table.is_super) {
+        return Some(codes::stable_exists());
+    }
+    let sub = world.tables.subtable(full.database(), own_name(full)).is_some();
+    (sub || world.bench.topic(full).is_some()).then(codes::table_exists)
 }
 
 /// What is only shown, of a new table and its columns.
@@ -287,13 +298,14 @@ fn create_subtables(world: &mut World<'_>, list: &[NewSubtable]) -> Outcome {
         let full = topic_name(&database, &name.name)?;
         let mut sub = subtable(world, &name.name, using, &stable)?;
         sub.details.clone_from(options);
-        let exists = world.tables.subtable(&database, &name.name).is_some()
-            || world.bench.topic(&full).is_some()
-            || puts.iter().any(|put| put.key == full.full().as_bytes());
-        if exists && !may_exist {
-            return Err(codes::table_exists());
+        let twice = || puts.iter().any(|put| put.key == full.full().as_bytes());
+        let taken = taken(world, &full).or_else(|| twice().then(codes::table_exists));
+        if let Some(taken) = &taken
+            && !may_exist
+        {
+            return Err(taken.clone());
         }
-        if !exists {
+        if taken.is_none() {
             let require = if *may_exist { Require::Any } else { Require::Absent };
             let value = entry::encode_subtable(&sub);
             puts.push(Entry::put(entry::SUBTABLE_FAMILY, full.full(), value, require));

@@ -18,6 +18,7 @@ use crate::shard::core::Core;
 use crate::shard::mail::{Mail, Origin};
 use crate::shard::topic::definitions::{NEXT_FLOW_KEY, restore};
 use crate::shard::topic::told::tell;
+use crate::shard::topic::typed::reserved;
 use ahash::{AHashMap, AHashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -195,6 +196,10 @@ impl Topics {
         }
         if existing.is_some() && if_exists == IfExists::Keep {
             return core.reply(origin, Reply::Created { existed: true });
+        }
+        if let Some(why) = reserved(core, &wanted.name).filter(|_| existing.is_none()) {
+            let new = why == Refusal::TypedTable && if_exists == IfExists::Refuse;
+            return refuse(core, origin, if new { Refusal::TopicExists } else { why });
         }
         if core.process.stopping.load(std::sync::atomic::Ordering::Relaxed) {
             return refuse(core, origin, Refusal::Stopping);

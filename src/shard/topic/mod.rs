@@ -11,4 +11,4 @@ mod hidden;
 pub mod owner;
 pub mod queues;
 pub mod told;
-mod typed;
+pub mod typed;

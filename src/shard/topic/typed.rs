@@ -6,8 +6,10 @@ use crate::broker::catalog::Change;
 use crate::limits::TOPICS_MAX;
 use crate::model::command::Definitions;
 use crate::model::event::Reply;
+use crate::model::name::TopicName;
 use crate::model::refusal::Refusal;
-use crate::model::table::{Entry, Require};
+use crate::model::table::entry::SUBTABLE_FAMILY;
+use crate::model::table::{Entry, Require, own_name};
 use crate::model::topic::{Retention, Storage, Topic};
 use crate::query::tables::tmq::meta;
 use crate::shard::core::Core;
@@ -74,6 +76,29 @@ impl Topics {
     }
 }
 
+/// Why no topic may be made of a name that no topic has: it is that of the log of this appliance,
+/// or of a subtable, whose rows lie in the topic of its supertable (interchange, 1).
+pub(in crate::shard) fn reserved(core: &Core, name: &TopicName) -> Option<Refusal> {
+    if *name == core.log_topic.name {
+        return Some(Refusal::Protected);
+    }
+    let directory = core.process.directory();
+    let sub = directory.tables().subtable(name.database(), own_name(name));
+    sub.map(|_| Refusal::TypedTable)
+}
+
+/// Whether a table may be called so.
+fn check_name(core: &Core, name: &TopicName) -> Result<(), Refusal> {
+    if core.catalog.find(name).is_some() {
+        return Err(Refusal::TopicExists);
+    }
+    match reserved(core, name) {
+        Some(Refusal::TypedTable) => Err(Refusal::TopicExists),
+        Some(why) => Err(why),
+        None => Ok(()),
+    }
+}
+
 fn check(core: &Core, wanted: &Definitions) -> Result<(), Refusal> {
     if core.process.stopping.load(std::sync::atomic::Ordering::Relaxed) {
         return Err(Refusal::Stopping);
@@ -89,10 +114,14 @@ fn check(core: &Core, wanted: &Definitions) -> Result<(), Refusal> {
             }
             _ => {}
         }
+        let makes = !there && entry.value.is_some() && entry.family == SUBTABLE_FAMILY;
+        if let Some(name) = std::str::from_utf8(&entry.key).ok().and_then(TopicName::parse)
+            && makes
+        {
+            check_name(core, &name)?;
+        }
     }
-    if wanted.create.iter().any(|name| core.catalog.find(name).is_some()) {
-        return Err(Refusal::TopicExists);
-    }
+    wanted.create.iter().try_for_each(|name| check_name(core, name))?;
     if core.catalog.len() + wanted.create.len() > TOPICS_MAX {
         return Err(Refusal::TooManyTopics);
     }

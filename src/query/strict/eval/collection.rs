@@ -211,19 +211,20 @@ impl<'m> Machine<'m> {
         }
     }
 
-    /// A typed table is a collection of the rows that stand; the number of a row is its offset.
+    /// A typed table is a collection of the rows that stand.
     fn standing(&mut self, topic: &Arc<Topic>, sink: Sink<'_, 'm>) -> Result<Each, Halt> {
-        let rows = StandingRows::of(self.bench, topic).map_err(|fault| Halt::Failed(fault.0))?;
-        let Some(mut rows) = rows else { return Ok(Each::Ended) };
+        let rows = StandingRows::of(self.bench, topic, self.plan.offsets);
+        let Some(mut rows) = rows.map_err(|fault| Halt::Failed(fault.0))? else {
+            return Ok(Each::Ended);
+        };
         let table = Arc::clone(rows.table());
         let names = field_names(&table);
         let columns = table.columns.iter().chain(&table.tags).map(|column| column.kind);
         // The name of a subtable, where there is one.
         let kinds: Vec<_> = columns.chain([table::Kind::Varchar(0)]).collect();
-        let (mut cells, mut number) = (Vec::new(), 0);
-        while let Some(time) = rows.next_into(&mut cells) {
-            self.record = (number, time);
-            number += 1;
+        let mut cells = Vec::new();
+        while let Some(fact) = rows.next_into(&mut cells) {
+            self.record = fact;
             self.tick()?;
             let pairs = kinds.iter().zip(&cells);
             let values = pairs.map(|(kind, cell)| value_of(*kind, cell)).collect();

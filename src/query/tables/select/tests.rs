@@ -106,7 +106,7 @@ fn scan(seed: &mut u64) -> Scan {
                 written.push(Written { column: column(3, "s", Kind::Varchar(8)), cells: s });
             }
             let bytes = encode(Deed::Write, Precision::Ms, "", &[], &written);
-            sheet.write(&Packed::parse(&bytes).unwrap());
+            sheet.write(&Packed::parse(&bytes).unwrap(), None);
         }
         let tail = vec![Cell::Int(part as i64 % 2), Cell::text(&format!("t{part}"))];
         parts.push(Part { sheet: Arc::new(sheet), tail });

@@ -31,10 +31,12 @@ struct Held {
     next: Offset,
     sheets: Arc<Sheets>,
     cells: usize,
+    /// With the offset of each row.
+    with_offsets: bool,
 }
 
 impl Held {
-    fn take(&mut self, rows: &Rows<'_>) {
+    fn take(&mut self, offset: Offset, rows: &Rows<'_>) {
         let sheets = Arc::make_mut(&mut self.sheets);
         match rows.deed {
             Deed::Write => {
@@ -43,7 +45,7 @@ impl Held {
                     Some(sheet) => sheet,
                     None => sheets.entry(rows.table.into()).or_default(),
                 };
-                Arc::make_mut(sheet).write(rows);
+                Arc::make_mut(sheet).write(rows, self.with_offsets.then_some(offset));
             }
             Deed::Delete(from, to) => {
                 if let Some(sheet) = sheets.get_mut(rows.table) {
@@ -94,6 +96,15 @@ pub fn stand(bench: &mut dyn Bench, topic: &Arc<Topic>) -> Result<Arc<Sheets>, F
         None => Arc::default(),
     };
     let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    read(bench, topic, &mut held)
+}
+
+/// The same, with the offset of each row: read anew, since hardly anybody asks for them.
+fn stand_with_offsets(bench: &mut dyn Bench, topic: &Arc<Topic>) -> Result<Arc<Sheets>, Fault> {
+    read(bench, topic, &mut Held { with_offsets: true, ..Held::default() })
+}
+
+fn read(bench: &mut dyn Bench, topic: &Arc<Topic>, held: &mut Held) -> Result<Arc<Sheets>, Fault> {
     let mut records = bench.open_at(topic, held.next)?;
     loop {
         let more = records.next_chunk(&mut |offset, record| {
@@ -102,7 +113,7 @@ pub fn stand(bench: &mut dyn Bench, topic: &Arc<Topic>) -> Result<Arc<Sheets>, F
                 if let Body::Rows(bytes) = record.body
                     && let Some(rows) = Rows::parse(bytes)
                 {
-                    held.take(&rows);
+                    held.take(offset, &rows);
                 }
             }
             ControlFlow::Continue(())

@@ -5,8 +5,13 @@
 //! the times. Cost: 8 bytes for each number, 24 for each other value; appending in order of time
 //! is a push, anything else a merge.
 
+use crate::model::record::Offset;
 use crate::model::table::ColumnId;
 use crate::model::table::rows::{Cell, Rows};
+
+/// The column of the offsets of the records that wrote the rows, where they are kept; no column of
+/// a table has this number.
+const OFFSETS: ColumnId = ColumnId::MAX;
 
 /// What is known of a list of numbers: which are null, and between which bounds the others lie.
 #[derive(Clone, Debug, PartialEq)]
@@ -221,6 +226,15 @@ impl Sheet {
         self.columns.iter().find(|(own, _)| *own == id).map(|(_, values)| values)
     }
 
+    /// The offset of the record that wrote a row last, if that was kept.
+    #[must_use]
+    pub fn offset(&self, row: usize) -> Option<i64> {
+        match self.column(OFFSETS)?.get(row) {
+            Cell::Int(offset) => Some(offset),
+            _ => None,
+        }
+    }
+
     fn place(&mut self, id: ColumnId) -> usize {
         if let Some(at) = self.columns.iter().position(|(own, _)| *own == id) {
             return at;
@@ -229,10 +243,15 @@ impl Sheet {
         self.columns.len() - 1
     }
 
-    /// Puts rows over what stands: a column that they do not name keeps its value.
-    pub fn write(&mut self, rows: &Rows<'_>) {
-        let ids: Vec<ColumnId> = rows.columns().map(|column| column.id).collect();
+    /// Puts rows over what stands: a column that they do not name keeps its value. `offset`: that
+    /// of their record, if it is to be kept.
+    pub fn write(&mut self, rows: &Rows<'_>, offset: Option<Offset>) {
+        let mut ids: Vec<ColumnId> = rows.columns().map(|column| column.id).collect();
         let mut cells: Vec<Vec<Cell>> = (0..ids.len()).map(|index| rows.cells(index)).collect();
+        if let Some(offset) = offset.and_then(|offset| i64::try_from(offset).ok()) {
+            ids.push(OFFSETS);
+            cells.push(vec![Cell::Int(offset); rows.rows]);
+        }
         let Some(times) = cells.first() else { return };
         let times: Vec<i64> = times.iter().filter_map(time_of).collect();
         if times.len() != rows.rows {
@@ -329,7 +348,7 @@ mod tests {
             })
             .collect();
         let bytes = encode(Deed::Write, Precision::Ms, "", &[], &written);
-        sheet.write(&Rows::parse(&bytes).unwrap());
+        sheet.write(&Rows::parse(&bytes).unwrap(), None);
     }
 
     fn column(sheet: &Sheet, id: ColumnId) -> Vec<Cell> {

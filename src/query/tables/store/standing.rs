@@ -3,7 +3,7 @@
 //! Method: the sheets of the subtables are merged by time with a heap. Cost: one comparison of the
 //! heap's depth for each row, and a copy of its cells; nothing is held but the sheets.
 
-use super::{Sheet, Sheets, stand};
+use super::{Sheet, Sheets, stand, stand_with_offsets};
 use crate::model::table::rows::Cell;
 use crate::model::table::{Column, Table};
 use crate::model::topic::Topic;
@@ -32,12 +32,18 @@ pub struct StandingRows {
 
 impl StandingRows {
     /// The rows of the table that a topic holds, as they stand now; none if it holds none.
+    /// `offsets`: with those of the records that wrote them, which takes another walk of the log.
     ///
     /// # Errors
     /// The log cannot be read, or the query must end.
-    pub fn of(bench: &mut dyn Bench, topic: &Arc<Topic>) -> Result<Option<Self>, Fault> {
+    pub fn of(
+        bench: &mut dyn Bench,
+        topic: &Arc<Topic>,
+        offsets: bool,
+    ) -> Result<Option<Self>, Fault> {
         let tables = bench.tables();
         let Some(table) = tables.table(&topic.name).cloned() else { return Ok(None) };
+        let stand = if offsets { stand_with_offsets } else { stand };
         let sheets: Arc<Sheets> = stand(bench, topic)?;
         let mut parts = Vec::new();
         if table.is_super {
@@ -63,8 +69,8 @@ impl StandingRows {
     }
 
     /// The next row: cells of columns, then of tags, then the name of the subtable of a supertable.
-    /// Gives its time in milliseconds since 1970.
-    pub fn next_into(&mut self, out: &mut Vec<Cell>) -> Option<i64> {
+    /// Gives its offset, 0 if they were not asked for, and its time in milliseconds since 1970.
+    pub fn next_into(&mut self, out: &mut Vec<Cell>) -> Option<(i64, i64)> {
         let Reverse((time, index, row)) = self.next.pop()?;
         let part = self.parts.get(index)?;
         if let Some(later) = part.sheet.times.get(row + 1) {
@@ -77,6 +83,8 @@ impl StandingRows {
         };
         out.extend(self.table.columns.iter().enumerate().map(|(at, column)| cell(at, column)));
         out.extend_from_slice(&part.tail);
-        Some(time.saturating_mul(self.table.precision.unit_ns()).div_euclid(1_000_000))
+        let unit = self.table.precision.unit_ns();
+        let offset = part.sheet.offset(row).unwrap_or_default();
+        Some((offset, time.saturating_mul(unit).div_euclid(1_000_000)))
     }
 }

@@ -154,7 +154,10 @@ impl Binder<'_> {
             _ => None,
         };
         match record.and_then(|slots| slots.get(which).copied()) {
-            Some(slot) => (Node::Slot(slot), kind.into()),
+            Some(slot) => {
+                self.offsets |= which == 0;
+                (Node::Slot(slot), kind.into())
+            }
             None => {
                 self.mismatch(self.span(argument.value), "a topic record", &found);
                 WRONG

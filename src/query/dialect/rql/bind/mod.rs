@@ -50,6 +50,7 @@ pub fn bind(program: &Program, world: &mut dyn World) -> Result<Plan, Vec<Wrong>
         variables: Vec::new(),
         functions: Vec::new(),
         topics: Vec::new(),
+        offsets: false,
     };
     let (main, kind) = binder.block(&program.block);
     if !binder.errors.is_empty() {
@@ -63,6 +64,7 @@ pub fn bind(program: &Program, world: &mut dyn World) -> Result<Plan, Vec<Wrong>
         variables: binder.variables,
         functions: binder.functions,
         topics: binder.topics,
+        offsets: binder.offsets,
     })
 }
 
@@ -98,6 +100,7 @@ struct Binder<'a> {
     variables: Vec<(Node, Slot)>,
     functions: Vec<Declared>,
     topics: Vec<Arc<Topic>>,
+    offsets: bool,
 }
 
 impl<'a> Binder<'a> {
