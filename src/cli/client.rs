@@ -56,6 +56,14 @@ impl Target {
         Self::of(reach, token, ("raw", "127.0.0.1:54321", |config| config.listen.raw))
     }
 
+    /// What the flags say of metrics.
+    ///
+    /// # Errors
+    /// As [`Target::new`].
+    pub fn nsdb(reach: Reach, token: Option<String>) -> Result<Self, String> {
+        Self::of(reach, token, ("nsdb", "127.0.0.1:9000", |config| config.listen.nsdb))
+    }
+
     fn of(reach: Reach, token: Option<String>, front: Front) -> Result<Self, String> {
         let (name, default, address) = front;
         let server = match (reach.server, &reach.config) {

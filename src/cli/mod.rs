@@ -75,9 +75,11 @@ fn run(action: Action, entry: &Entry) -> ExitCode {
             stream::subscribe(&target, &topic, from, frames, &mut io::stdout().lock())
                 .map(|()| String::new())
         }),
-        Action::Query { dialect, text, lines, reach } => target_of(reach, &dialect)
+        Action::Query { dialect, within, text, lines, reach } => target_of(reach, &dialect)
             .and_then(|target| {
-                query::run(&target, &dialect, &text, lines, &mut io::stdout().lock())
+                let query =
+                    query::Query { dialect: &dialect, within: within.as_deref(), text: &text };
+                query::run(&target, &query, lines, &mut io::stdout().lock())
             })
             .map(|()| String::new()),
         Action::Topics { reach } => target(reach).and_then(|target| stream::topics(&target)),
@@ -110,10 +112,10 @@ fn target(reach: Reach) -> Result<client::Target, String> {
 
 fn target_of(reach: Reach, dialect: &str) -> Result<client::Target, String> {
     let token = std::env::var("WEIR_TOKEN").ok();
-    if dialect == "rql" {
-        client::Target::raw(reach, token)
-    } else {
-        client::Target::new(reach, token)
+    match dialect {
+        "rql" => client::Target::raw(reach, token),
+        "nsdb" => client::Target::nsdb(reach, token),
+        _ => client::Target::new(reach, token),
     }
 }
 

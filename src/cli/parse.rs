@@ -40,7 +40,7 @@ pub enum Action {
     Check { config: Option<PathBuf>, defaults: bool },
     Publish { topic: String, json: Option<String>, create: bool, reach: Reach },
     Subscribe { topic: String, from: From, frames: bool, reach: Reach },
-    Query { dialect: String, text: String, lines: bool, reach: Reach },
+    Query { dialect: String, within: Option<String>, text: String, lines: bool, reach: Reach },
     Topics { reach: Reach },
     Inspect { directory: PathBuf, verify: bool },
     HashPassword,
@@ -148,6 +148,7 @@ fn action(found: &Found<'_>) -> Result<Action, clap::Error> {
         },
         "query" => Action::Query {
             dialect: found.text(table::DIALECT.name).unwrap_or_else(|| "jet".to_owned()),
+            within: found.text(table::WITHIN.name),
             text: found.text("TEXT").unwrap_or_default(),
             lines: flag(&table::LINES),
             reach: found.reach(),
@@ -224,6 +225,7 @@ mod tests {
                 "weir query -d rql x",
                 Action::Query {
                     dialect: "rql".into(),
+                    within: None,
                     text: "x".into(),
                     lines: false,
                     reach: reach(),

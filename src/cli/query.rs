@@ -1,8 +1,9 @@
-//! `weir query`: a query in either language, as a table on a terminal and as JSON lines else.
+//! `weir query`: a query in any language, as a table on a terminal and as JSON lines else.
 //!
-//! JET goes over the protocol of JSON streams, RQL over that of RAW, whose rows are printed as they
-//! come. Values are printed as the server wrote them. A query that takes more than a second says on
-//! a terminal how long it has been running.
+//! JET goes over the protocol of JSON streams; RQL over that of RAW, whose rows are printed as they
+//! come; NSDb's SQL over that of live metrics, of which the first answer is taken. Values are
+//! printed as the server wrote them. A query that takes more than a second says on a terminal how
+//! long it has been running.
 
 use super::client::{Client, Target, quoted};
 use crate::model::value::{Style, Value, read_json, write_value};
@@ -13,8 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tungstenite::Message;
 
-/// The languages, and where their front-ends are by default.
-pub const DIALECTS: &[&str] = &["jet", "rql"];
+/// The languages.
+pub const DIALECTS: &[&str] = &["jet", "rql", "nsdb"];
 /// Rows of a table; beyond, it says how many there were.
 const TABLE_ROWS_MAX: usize = 1000;
 /// Characters of a cell.
@@ -22,23 +23,34 @@ const CELL_CHARS_MAX: usize = 60;
 /// Between two looks at the clock.
 const BEAT: Duration = Duration::from_millis(250);
 
-/// Runs `text` and prints what it gives. `lines`: JSON lines, also on a terminal.
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'q> {
+    /// One of [`DIALECTS`].
+    pub dialect: &'q str,
+    /// Database and namespace, for metrics.
+    pub within: Option<&'q str>,
+    /// The text.
+    pub text: &'q str,
+}
+
+/// Runs a query and prints what it gives. `lines`: JSON lines, also on a terminal.
 ///
 /// # Errors
 /// What the server says of the query, or what became of the connection.
 pub fn run(
     target: &Target,
-    dialect: &str,
-    text: &str,
+    query: &Query<'_>,
     lines: bool,
     output: &mut impl Write,
 ) -> Result<(), String> {
     let table = !lines && io::stdout().is_terminal();
     let clock = Clock::start();
     let mut printer = Printer { table, rows: Vec::new(), count: 0, output };
-    let result = match dialect {
-        "rql" => rql(target, text, &mut printer),
-        _ => jet(target, text, &mut printer),
+    let result = match query.dialect {
+        "rql" => rql(target, query.text, &mut printer),
+        "nsdb" => nsdb(target, query, &mut printer),
+        _ => jet(target, query.text, &mut printer),
     };
     clock.stop();
     let printed = printer.finish();
@@ -81,6 +93,37 @@ fn jet(target: &Target, text: &str, printer: &mut Printer<'_, impl Write>) -> Re
             Value::String(message) => Err(message.to_string()),
             _ => Err("the query failed".to_owned()),
         },
+    }
+}
+
+fn nsdb(
+    target: &Target,
+    query: &Query<'_>,
+    printer: &mut Printer<'_, impl Write>,
+) -> Result<(), String> {
+    let Some((database, namespace)) = query.within.and_then(|name| name.split_once('.')) else {
+        return Err("say where the metric lies: --in DB.NAMESPACE".to_owned());
+    };
+    let statement = crate::query::dialect::nsdb::parse(query.text);
+    // The server says what is wrong with a text that is none.
+    let metric = statement.as_ref().map_or("metric", |statement| statement.metric());
+    let mut client = Client::connect_to(target, "/ws-stream")?;
+    let request = format!(
+        "{{\"db\":{},\"namespace\":{},\"metric\":{},\"queryString\":{}}}",
+        quoted(database),
+        quoted(namespace),
+        quoted(metric),
+        quoted(query.text)
+    );
+    let frame = client.ask_text(request)?;
+    client.close();
+    let answer = read_json(&frame).unwrap_or_default();
+    if let Some(records) = answer.member("records").elements() {
+        return records.iter().try_for_each(|record| printer.row(record));
+    }
+    match (answer.member("reason"), answer.member("error")) {
+        (Value::String(why), _) | (_, Value::String(why)) => Err(why.to_string()),
+        _ => Err("the query failed".to_owned()),
     }
 }
 

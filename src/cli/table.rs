@@ -124,12 +124,21 @@ pub const DIALECT: Flag = Flag {
     value: Some("NAME"),
     default: Some("jet"),
     offer: Offer::Words(super::query::DIALECTS),
-    help: "The language of the query: jet, or rql for the front-end `raw`",
+    help: "The language of the query: jet, rql for the front-end `raw`, nsdb for metrics",
+};
+/// `--in`
+pub const WITHIN: Flag = Flag {
+    name: "in",
+    short: Some('i'),
+    value: Some("DB.NAMESPACE"),
+    default: None,
+    offer: Offer::Nothing,
+    help: "For nsdb: the database and the namespace of the metric",
 };
 /// `--server` of a query.
 pub const QUERY_SERVER: Flag = Flag {
     default: None,
-    help: "The server's address: 127.0.0.1:3333 if not given, for rql 127.0.0.1:54321",
+    help: "The server's address: 127.0.0.1:3333 if not given, rql 127.0.0.1:54321, nsdb 127.0.0.1:9000",
     ..SERVER
 };
 /// `--verify`
@@ -207,7 +216,7 @@ pub const COMMANDS: &[Command] = &[
             offer: Offer::Nothing,
             help: "The query, quoted for the shell, such as 'sensor_data | where temp > 20'",
         }],
-        flags: &[&DIALECT, &LINES, &QUERY_SERVER, &TOKEN, &CLIENT_CONFIG],
+        flags: &[&DIALECT, &WITHIN, &LINES, &QUERY_SERVER, &TOKEN, &CLIENT_CONFIG],
     },
     Command {
         name: "topics",

@@ -70,7 +70,7 @@ def curl_with_users():
 
 
 @test
-def query_prints_rows_of_both_languages():
+def query_prints_rows_of_every_language():
     with Server() as server:
         server.execute("create stream s")
         server.execute("insert into s [{id: 1, v: 1.50}, {id: 2}]")
@@ -78,5 +78,14 @@ def query_prints_rows_of_both_languages():
         eq((jet.returncode, jet.stdout), (0, '{"id":1,"v":1.50}\n{"id":2}\n'))
         rql = server.weir("query", "SELECT id FROM s WHERE v IS NULL", "--dialect", "rql")
         eq((rql.returncode, rql.stdout), (0, "2\n"))
+        bit = {"db": "plant", "namespace": "hall", "metric": "m", "bit": {"timestamp": 5, "value": 1.5, "tags": {"a": "x"}}}
+        eq(server.http("POST nsdb /data", bit).status, 200)
+        nsdb = server.weir("query", "select * from m where value > 1", "--dialect", "nsdb", "--in", "plant.hall")
+        eq((nsdb.returncode, nsdb.stdout),
+           (0, '{"timestamp":5,"value":1.5,"dimensions":{},"tags":{"a":"x"},"uniqueValues":[]}\n'))
+        nsdb = server.weir("query", "select * from nothing", "--dialect", "nsdb", "--in", "plant.hall")
+        eq((nsdb.returncode, nsdb.stderr.strip()), (1, "weir: Metric nothing does not exist"))
+        nsdb = server.weir("query", "select * from m", "--dialect", "nsdb")
+        eq((nsdb.returncode, nsdb.stderr), (1, "weir: say where the metric lies: --in DB.NAMESPACE\n"))
         wrong = server.weir("query", "SELECT o.nope FROM s o", "--dialect", "rql")
         eq((wrong.returncode, wrong.stderr), (1, "weir: nope is not declared at line 1, column 10\n"))
