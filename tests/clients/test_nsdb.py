@@ -317,3 +317,56 @@ def access_is_needed_to_both_metrics():
         eq(ws.ask({**names, "metric": "a1", "queryString": "select * from a1"}), Like(quid=str))
     with Ws(at, "nsdb", "/ws-stream", subprotocols=["other"]) as ws:
         eq(ws.ask({**names, "metric": "a1", "queryString": "select * from a1"})["reason"], "unauthorized invalid token")
+
+
+def people(server, *bits):
+    """Bits of the metric of the published page's examples."""
+    for timestamp, value, dimensions, tags in bits:
+        bit = {"timestamp": timestamp, "value": value, "dimensions": dimensions, "tags": tags}
+        body = {"db": "db", "namespace": "registry", "metric": "people", "bit": bit}
+        reply = server.http("POST nsdb /data", body)
+        eq((reply.status, reply.text), (200, "OK"))
+
+
+def record(timestamp, value, dimensions, tags):
+    return {"timestamp": timestamp, "value": value, "dimensions": dimensions, "tags": tags, "uniqueValues": []}
+
+
+@test
+def the_published_conversation():
+    names = {"db": "db", "namespace": "registry", "metric": "people"}
+    with Server() as server:
+        people(server, (1000, 1, {"surname": "Doe"}, {"name": "John"}))
+        text = "select * from people limit 1"
+        with Ws(server, "nsdb", "/ws-stream?refresh_period=200&retention_size=10") as ws:
+            answer = ws.ask({**names, "queryString": text})
+            quid = answer["quid"]
+            assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", quid)
+            first = record(1000, 1, {"surname": "Doe"}, {"name": "John"})
+            eq(dict(sorted(answer.items())),
+               dict(sorted({**names, "queryString": text, "quid": quid, "records": [first]}.items())))
+            people(server, (5000, 15, {"surname": "Roe"}, {"name": "Ann"}))
+            pushed = record(5000, 15, {"surname": "Roe"}, {"name": "Ann"})
+            eq(dict(sorted(ws.recv().items())), dict(sorted({**names, "quid": quid, "records": [pushed]}.items())))
+        refused = server.http("GET nsdb /ws-stream?refresh_period=10", headers={
+            "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="})
+        eq((refused.status, refused.text), (400, "publish period of 10 milliseconds cannot be used, "
+                                                 "must be greater or equal to 100"))
+
+
+@test
+def the_published_range_and_filters():
+    names = {"db": "db", "namespace": "registry", "metric": "people"}
+    both = {"dimName1": "value", "dimName2": 1}
+    filters = [{"dimension": "dimName1", "value": "value", "operator": "="},
+               {"dimension": "dimName2", "value": 1, "operator": "="}]
+    with Server() as server:
+        people(server, (50_000, 1, both, {}), (50_001, 2, {**both, "dimName2": 2}, {}), (200_000, 3, both, {}))
+        with Ws(server, "nsdb", "/ws-stream") as ranged, Ws(server, "nsdb", "/ws-stream") as filtered:
+            request = {**names, "queryString": "select * from people limit 100", "from": 0, "to": 100_000}
+            eq([r["value"] for r in ranged.ask(request)["records"]], [1, 2])
+            eq([r["value"] for r in filtered.ask({**request, "filters": filters})["records"]], [1])
+            people(server, (-1, 4, both, {}), (100_001, 5, both, {}), (100_000, 6, both, {}))
+            eq([r["value"] for r in ranged.recv()["records"]], [6])
+            eq(filtered.recv()["records"], [record(100_000, 6, both, {})])
