@@ -20,7 +20,7 @@ impl TopicName {
             return None;
         }
         let dotted = !text.starts_with('.') && !text.ends_with('.') && text.contains('.');
-        Some(Self(if dotted { Arc::from(text) } else { Arc::from(format!("{MAIN}.{text}")) }))
+        Some(Self(if dotted { Arc::from(text) } else { Arc::from([MAIN, ".", text].concat()) }))
     }
 
     /// `database.name`.

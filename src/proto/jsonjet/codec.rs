@@ -2,6 +2,8 @@
 //!
 //! A message is scanned once; an insert's records are spans of it. Order of checks as in 2.4.
 
+pub mod quick;
+
 use super::codes;
 use crate::model::command::Begin;
 use crate::model::json::{self, JsonError, Kind, Scanner, Value, key_is};

@@ -1,7 +1,7 @@
 //! One connection of JSON streams: requests in, answers in the order of the requests, `data`
 //! frames.
 
-use super::codec::{self, Ask, Envelope, Fields, Object};
+use super::codec::{self, Ask, Envelope, Fields, Object, quick};
 use super::replay::{Replay, Start, Starts};
 use super::statement::Program;
 use super::{codes, http, map};
@@ -72,6 +72,9 @@ impl JsonJet {
     }
 
     fn on_text(&mut self, text: &[u8], intake: &mut dyn Intake, out: &mut Outbox<'_>) {
+        if let Some((target, record)) = quick::insert(text) {
+            return self.insert(target, &[record], Box::default(), intake, out);
+        }
         let mut fields = match Fields::scan(text) {
             Ok(Some(fields)) => fields,
             Ok(None) => return self.fail(Envelope::Error, codes::UNKNOWN_TYPE, b"", intake, out),

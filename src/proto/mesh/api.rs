@@ -4,6 +4,7 @@ use super::ask::{Ask, ask};
 use super::codec::{self, Sent};
 use super::codes::{self, Fault, fault, invalid};
 use super::http;
+use super::quick;
 use crate::config::{Role, User};
 use crate::fanout::Outbox;
 use crate::model::command::{ClientCall, Command};
@@ -99,6 +100,12 @@ impl MeshApi {
         if text == b"ping" {
             return reply_text(b"pong", intake, out);
         }
+        if let Some(asked) = quick::publish(text)
+            && self.user.as_ref().is_none_or(|user| user.may(Role::Write))
+        {
+            let origin = Origin::Socket(Cow::Borrowed(asked.id));
+            return self.publish(asked.channel, false, asked.bytes, origin, intake, out);
+        }
         let mut params = Sent::Other(None);
         match codec::envelope(text, &mut params) {
             Ok(envelope) => {
@@ -160,19 +167,31 @@ impl MeshApi {
                 self.send(origin, Kind::Send, Command::Client { client, call }, intake);
             }
             Ask::Publish { channel, binary, bytes } => {
-                match intake.publish(&channel, binary, &bytes, out.palette) {
-                    Some((sent, failed)) => self.published(sent, failed, origin, intake, out),
-                    None => {
-                        let origin = origin.into_owned();
-                        self.pending.push_back(Pending { origin, kind: Kind::Publish });
-                    }
-                }
+                self.publish(&channel, binary, &bytes, origin, intake, out);
             }
             Ask::Presence { channel } => {
                 self.send(origin, Kind::Presence, Command::Presence { channel }, intake);
             }
             Ask::Ping => self.finish(origin, Ok(b"{\"m\":\"server.pong\"}".to_vec()), intake, out),
             Ask::Batch(items) => self.batch(&items, origin, intake, out),
+        }
+    }
+
+    fn publish(
+        &mut self,
+        channel: &str,
+        binary: bool,
+        bytes: &[u8],
+        origin: Origin<'_>,
+        intake: &mut dyn Intake,
+        out: &mut Outbox<'_>,
+    ) {
+        match intake.publish(channel, binary, bytes, out.palette) {
+            Some((sent, failed)) => self.published(sent, failed, origin, intake, out),
+            None => {
+                let origin = origin.into_owned();
+                self.pending.push_back(Pending { origin, kind: Kind::Publish });
+            }
         }
     }
 

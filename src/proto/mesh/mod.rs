@@ -1,5 +1,6 @@
 //! The mesh: backends on the API port (`api`, `http`), end users on theirs (`users`). `codec` reads
-//! and writes the envelope, `ask` checks parameters, `map` names and ids, `codes` errors.
+//! and writes the envelope, `ask` checks parameters, `map` names and ids, `codes` errors;
+//! `quick` knows the usual writing of a publish.
 
 mod api;
 mod ask;
@@ -7,6 +8,7 @@ mod codec;
 mod codes;
 mod http;
 mod map;
+mod quick;
 mod users;
 
 pub use api::MeshApi;
