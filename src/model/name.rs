@@ -20,7 +20,7 @@ impl TopicName {
             return None;
         }
         let dotted = !text.starts_with('.') && !text.ends_with('.') && text.contains('.');
-        Some(Self(if dotted { Arc::from(text) } else { Arc::from([MAIN, ".", text].concat()) }))
+        Some(Self(if dotted { Arc::from(text) } else { in_main(text) }))
     }
 
     /// `database.name`.
@@ -39,7 +39,7 @@ impl TopicName {
     #[must_use]
     pub fn short(&self) -> &str {
         match self.0.strip_prefix("main.") {
-            Some(rest) if !rest.trim_matches('.').contains('.') => rest,
+            Some(rest) if !rest.contains('.') || !rest.trim_matches('.').contains('.') => rest,
             _ => &self.0,
         }
     }
@@ -55,6 +55,14 @@ impl fmt::Display for TopicName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.short())
     }
+}
+
+fn in_main(name: &str) -> Arc<str> {
+    let mut full = String::with_capacity(MAIN.len() + 1 + name.len());
+    full.push_str(MAIN);
+    full.push('.');
+    full.push_str(name);
+    Arc::from(full)
 }
 
 /// Whether `text` matches `glob`, in which `*` stands for any bytes, dots included.

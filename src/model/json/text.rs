@@ -51,9 +51,6 @@ impl<'a> Value<'a> {
 pub fn plain_string(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut scanner = Scanner::new(text);
     scanner.plain_text();
-    while scanner.byte().is_some_and(|byte| !matches!(byte, b'"' | b'\\' | ..b' ')) {
-        scanner.at += 1;
-    }
     let (content, rest) = text.split_at_checked(scanner.at)?;
     Some((content, rest.strip_prefix(b"\"")?))
 }
