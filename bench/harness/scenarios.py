@@ -81,7 +81,7 @@ def fan_out():
     windows = (256, 1024, 4096)
     yield Scenario("fan-out 1000x10 on 100 connections 64 B", "fanout", LIVE, many | {"conns": 100}, windows)
     wide = many | {"conns": IDLE}
-    windows = (1024, 8192)
+    windows = (1024, 8192, 32768)
     yield Scenario("fan-out 1000x10 on 10000 connections 64 B", "fanout", LIVE[:3], wide, windows)
 
 

@@ -73,6 +73,8 @@ pub struct Shard {
     dirty: Vec<Dirty>,
     spare_pieces: Vec<Vec<Piece>>,
     gather: Vec<u8>,
+    /// How long the last turn that did something wrote.
+    flush_ns: u64,
     answer: Vec<u8>,
     receive: Vec<u8>,
     inflater: Inflater,

@@ -89,6 +89,7 @@ impl Shard {
             dirty: Vec::new(),
             spare_pieces: Vec::new(),
             gather: Vec::new(),
+            flush_ns: 0,
             answer: Vec::new(),
             receive: vec![0; RECEIVE_BYTES],
             inflater: Default::default(),
@@ -260,11 +261,14 @@ impl Shard {
         self.run_timers();
         self.run_queries();
         self.step(Step::Flush);
+        let flushing = if busy { clock::monotonic_ns() } else { begun };
         self.finish_turn();
         let metrics = self.core.metrics();
         metrics.turns.add(1);
         if busy {
-            metrics.turn.record_ns(clock::monotonic_ns() - begun);
+            let ended = clock::monotonic_ns();
+            self.flush_ns = ended - flushing;
+            metrics.turn.record_ns(ended - begun);
         }
         busy
     }
