@@ -227,6 +227,21 @@ impl PartitionView {
         Arc::clone(&self.hidden.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// From where on `count` records below `head` are shown, or 0 if there are fewer.
+    #[must_use]
+    pub fn last(&self, count: u64, head: Offset) -> Offset {
+        let (mut start, mut left) = (head, count);
+        for &(from, to) in self.hidden().iter().rev() {
+            let to = to.min(start);
+            if start - to >= left {
+                break;
+            }
+            left -= start - to;
+            start = from.min(to);
+        }
+        start.saturating_sub(left)
+    }
+
     pub(super) fn set_start(&self, start: Offset) {
         self.start.store(start, Ordering::Release);
     }
@@ -251,5 +266,28 @@ impl PartitionView {
         let exact = segments.iter().rev().find(holds);
         let later = || segments.iter().find(|it| it.base > offset && it.base < it.end());
         exact.or_else(later).map(Arc::clone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_records_are_counted_among_those_that_are_shown() {
+        let view = PartitionView::new(0, 10, 10);
+        for ranges in [vec![], vec![(2, 4)], vec![(0, 1), (5, 8)], vec![(3, 10)], vec![(6, 20)]] {
+            view.hide(&Arc::from(ranges.as_slice()));
+            let is_shown = |at: &u64| !ranges.iter().any(|(from, to)| (from..to).contains(&at));
+            for head in 0..=10 {
+                for count in 0..=head {
+                    let from = view.last(count, head);
+                    let shown = (from..head).filter(is_shown).count() as u64;
+                    let all = (0..head).filter(is_shown).count() as u64;
+                    assert_eq!(shown, count.min(all), "{ranges:?} {head} {count}: {from}");
+                }
+            }
+            assert_eq!(view.last(u64::MAX, 10), 0);
+        }
     }
 }

@@ -257,6 +257,31 @@ def acknowledged_consumption():
 
 
 @test
+def a_queue_begins_anew_with_its_topic():
+    with server() as s, Backend(s) as a, Backend(s) as b, User(s) as u, Jet(s) as jet:
+        a.pop("chat", ack=True)
+        b.pop("chat", "ev")
+        b.ok("queue.unpop")
+        u.send("before")
+        eq(a.event(), {"n": 1, "c": str, "t": "chat", "d": frame("before"), "o": 0})
+        eq(jet.execute("delete stream chat")["success"], True)
+        u.send("after")
+        eq(a.event(), {"n": 1, "c": str, "t": "chat", "d": frame("after"), "o": 0})
+        eq(a.ok("queue.ack", {"ids": [0]}), {"s": 1, "f": 0})
+        eq(jet.execute("create or replace stream chat")["success"], True)
+        u.send("once more")
+        eq(a.event(), {"n": 1, "c": str, "t": "chat", "d": frame("once more"), "o": 0})
+        eq(jet.execute("delete stream chat")["success"], True)
+        a.ok("queue.unpop")
+        u.send("nobody's")
+        eq(eventually(lambda: "chat" in str(jet.execute("list streams")) or None), True)
+        a.send("ping")
+        eq(a.raw(), "pong")
+        b.pop("chat")
+        eq(b.event()["d"], frame("nobody's"))
+
+
+@test
 def unacknowledged_comes_again_after_its_time():
     with Server("[mesh]\nack_timeout_s = 1") as s, Backend(s) as a, User(s) as u:
         a.pop("chat", ack=True)

@@ -195,6 +195,12 @@ def deleted_bits_are_in_no_kept_view_and_stay_away():
                 with Jet(at) as jet:
                     jet.subscribe(f"db.ns.{metric.name}", replay="all")
                     eq([frame["data"]["value"] for frame in jet.take(len(left))], left)
+                for count in (1, 2, 3, 4, 5, 6, 9):
+                    with Jet(at) as jet:
+                        jet.subscribe(f"db.ns.{metric.name}", replay=count)
+                        want = left[-count:]
+                        eq([frame["data"]["value"] for frame in jet.take(len(want))], want)
+                        jet.execute("status")
         metric.fill(2)
         eq(metric.values(), left + [2])
         # What was hidden belongs to the topic, not to its name.

@@ -2,7 +2,8 @@
 
 use super::ask::{Ask, ask};
 use super::codec::{self, Sent};
-use super::codes::{self, Fault, fault, invalid};
+use super::codes::{self, Fault, invalid};
+use super::consume::Consumed;
 use super::http;
 use super::quick;
 use crate::config::{Role, User};
@@ -11,7 +12,6 @@ use crate::model::command::{ClientCall, Command};
 use crate::model::event::{ClientView, Event, Reply};
 use crate::model::json;
 use crate::model::name::TopicName;
-use crate::model::topic::TopicId;
 use crate::proto::contract::reply_text;
 use crate::proto::{Intake, Message, PeerInfo, Session, Violation};
 use std::borrow::Cow;
@@ -27,6 +27,8 @@ pub(super) enum Origin<'a> {
     Http,
     /// An item of the batch under way.
     Item(usize),
+    /// Nobody asked.
+    None,
 }
 
 impl Origin<'_> {
@@ -35,12 +37,13 @@ impl Origin<'_> {
             Origin::Socket(id) => Origin::Socket(Cow::Owned(id.into_owned())),
             Origin::Http => Origin::Http,
             Origin::Item(index) => Origin::Item(index),
+            Origin::None => Origin::None,
         }
     }
 }
 
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Kind {
     Pop { topics: Vec<(String, TopicName)>, acknowledge: bool },
     Unpop,
     Acknowledge,
@@ -77,19 +80,13 @@ impl Batch {
     }
 }
 
-#[derive(Debug)]
-struct Consumed {
-    topic: TopicId,
-    name: String,
-    full: TopicName,
-    acknowledge: bool,
-}
-
 /// See the module's page.
 #[derive(Debug, Default)]
 pub struct MeshApi {
     pub(super) user: Option<Arc<User>>,
-    consumed: Vec<Consumed>,
+    pub(super) consumed: Vec<Consumed>,
+    /// Consumed until their topics were deleted, and again when they are made anew.
+    pub(super) lost: Vec<Consumed>,
     pending: VecDeque<Pending>,
     batches: VecDeque<Batch>,
     node_number: u16,
@@ -138,11 +135,12 @@ impl MeshApi {
         match asked {
             Ask::Pop { topics, acknowledge } => self.pop(topics, acknowledge, origin, intake, out),
             Ask::Unpop if self.consumed.is_empty() => {
-                let fault = fault(codes::NOT_CONSUMED, "nothing is consumed by this connection");
-                self.finish(origin, Err(fault), intake, out);
+                let outcome = self.unpop_lost();
+                self.finish(origin, outcome, intake, out);
             }
             Ask::Unpop => {
                 self.consumed.clear();
+                self.lost.clear();
                 intake.hold();
                 self.send(origin, Kind::Unpop, Command::Unpop, intake);
             }
@@ -230,41 +228,6 @@ impl MeshApi {
         Err(codes::forbidden(method))
     }
 
-    fn pop(
-        &mut self,
-        topics: Vec<(String, TopicName)>,
-        acknowledge: bool,
-        origin: Origin<'_>,
-        intake: &mut dyn Intake,
-        out: &mut Outbox<'_>,
-    ) {
-        for (index, (name, full)) in topics.iter().enumerate() {
-            let twice = topics[..index].iter().any(|(_, other)| other == full);
-            if twice || self.consumed.iter().any(|c| c.full == *full) {
-                let text = format!("{name} is already consumed by this connection");
-                let fault = fault(codes::CONSUMED_ALREADY, text);
-                return self.finish(origin, Err(fault), intake, out);
-            }
-            if self.user.as_ref().is_some_and(|user| !user.may_touch(full.short())) {
-                let fault = fault(codes::CONSUME_FAILED, format!("not allowed to consume {name}"));
-                return self.finish(origin, Err(fault), intake, out);
-            }
-        }
-        let names = topics.iter().map(|(_, full)| full.clone()).collect();
-        intake.hold();
-        let command = Command::Pop { topics: names, acknowledge };
-        self.send(origin, Kind::Pop { topics, acknowledge }, command, intake);
-    }
-
-    fn acknowledged_topic(&self, named: Option<&str>) -> Result<TopicId, Fault> {
-        let mut list = self.consumed.iter().filter(|c| c.acknowledge);
-        let found = match named {
-            Some(name) => list.find(|c| c.name == name).map(|c| c.topic),
-            None => list.next().map(|c| c.topic).filter(|_| list.next().is_none()),
-        };
-        found.ok_or_else(|| invalid("t is needed, or not consumed with ack by this connection"))
-    }
-
     fn batch(
         &mut self,
         items: &[json::Value<'_>],
@@ -294,13 +257,19 @@ impl MeshApi {
         }
     }
 
-    fn send(&mut self, origin: Origin<'_>, kind: Kind, command: Command, intake: &mut dyn Intake) {
+    pub(super) fn send(
+        &mut self,
+        origin: Origin<'_>,
+        kind: Kind,
+        command: Command,
+        intake: &mut dyn Intake,
+    ) {
         self.pending.push_back(Pending { origin: origin.into_owned(), kind });
         intake.command(command);
     }
 
     /// Sends an outcome to where it belongs; those made at once wait behind those under way.
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         origin: Origin<'_>,
         outcome: Result<Vec<u8>, Fault>,
@@ -311,6 +280,7 @@ impl MeshApi {
             Origin::Socket(id) => reply_text(&codec::reply(&outcome, Some(&id)), intake, out),
             Origin::Http => http::answer_outcome(&outcome, intake),
             Origin::Item(index) => Self::finish_item(self.batches.back_mut(), index, outcome),
+            Origin::None => {}
         }
     }
 
@@ -341,10 +311,11 @@ impl MeshApi {
                     match batch.origin {
                         Origin::Http => http::answer_outcome(&outcome, intake),
                         Origin::Socket(id) => out.text(&codec::reply(&outcome, Some(&id))),
-                        Origin::Item(_) => {}
+                        Origin::Item(_) | Origin::None => {}
                     }
                 }
             }
+            Origin::None => {}
         }
     }
 
@@ -354,9 +325,7 @@ impl MeshApi {
         }
         match (kind, reply) {
             (Kind::Pop { topics, acknowledge }, Reply::Popped(ids)) => {
-                for ((name, full), topic) in topics.into_iter().zip(ids) {
-                    self.consumed.push(Consumed { topic, name, full, acknowledge });
-                }
+                self.consumes(topics, acknowledge, &ids);
                 Ok(success())
             }
             (_, Reply::Acknowledged(good, bad) | Reply::Published(good, bad)) => {
@@ -383,7 +352,7 @@ fn counts(good: u64, bad: u64) -> Vec<u8> {
     format!("{{\"s\":{good},\"f\":{bad}}}").into_bytes()
 }
 
-fn success() -> Vec<u8> {
+pub(super) fn success() -> Vec<u8> {
     b"{\"s\":true}".to_vec()
 }
 
@@ -468,7 +437,8 @@ impl Session for MeshApi {
                 });
                 out.palette.scratch = text;
             }
-            Event::QueueGone(topic) => self.consumed.retain(|c| c.topic != topic),
+            Event::QueueGone(topic) => self.consume_later(topic, intake),
+            Event::TopicMade(topic) => self.consume_again(topic, intake),
             _ => {}
         }
     }

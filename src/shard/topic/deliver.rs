@@ -112,7 +112,11 @@ impl Shard {
         let start = begun.view.as_ref().map_or(0, |view| view.start());
         let from = match begin {
             Begin::Live => begun.head,
-            Begin::Last(count) => begun.head.saturating_sub(count).max(start),
+            Begin::Last(count) => {
+                let shown = |view: &Arc<PartitionView>| view.last(count, begun.head);
+                let from = begun.view.as_ref().map_or(begun.head.saturating_sub(count), shown);
+                from.max(start)
+            }
             Begin::From(offset) => offset.max(start).min(begun.head),
         };
         let cursor = begun.view.filter(|_| from < begun.head).map(|view| Cursor::new(view, from));
