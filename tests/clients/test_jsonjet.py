@@ -296,6 +296,20 @@ def requests_are_answered_in_order():
 
 
 @test
+def what_comes_behind_a_pause_does_not_overtake():
+    with Server() as server, Jet(server) as jet:
+        jet.create("a")
+        asked = []
+        for n in range(3000):
+            asked += [("execute", f"l{n}", {"query": "list streams"}), ("execute", f"q{n}", {"query": "a | take 1"})]
+            if n % 5 == 0:
+                asked.append(("insert", f"i{n}", {"target": "a", "data": {"n": n}}))
+        for kind, request, more in asked:  # One frame each, so that reads end anywhere.
+            jet.send({"type": kind, "requestId": request, **more})
+        eq([answer["requestId"] for answer in jet.take(len(asked))], [request for _, request, _ in asked])
+
+
+@test
 def acknowledged_is_seen_by_all():
     with Server(top="shards = 2") as server:
         clients = [Jet(server) for _ in range(6)]

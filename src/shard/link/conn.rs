@@ -50,6 +50,15 @@ pub struct Arriving {
     pub body: Vec<u8>,
 }
 
+/// Bytes that wait for the connection to be read on: what comes after them must not overtake them.
+#[derive(Debug)]
+pub struct Waiting {
+    /// As they were received.
+    pub bytes: Vec<u8>,
+    /// How many of them were handled; the rest is not moved for each request in it.
+    pub used: usize,
+}
+
 /// A command whose reply is due.
 #[derive(Debug)]
 struct Slot {
@@ -210,8 +219,10 @@ pub struct Conn {
     pub decoder: Decoder,
     /// What was agreed about compression.
     pub deflate: Option<Box<Agreed>>,
-    /// Bytes that wait for the connection to be read on.
+    /// The beginning of an HTTP head.
     pub unread: Vec<u8>,
+    /// What came behind a request that is not answered yet, or behind a pause.
+    pub waiting: Option<Box<Waiting>>,
     /// What the socket did not take.
     pub backlog: Option<Box<Backlog>>,
     /// Its output.

@@ -8,7 +8,7 @@ use crate::broker::Peer;
 use crate::limits::HTTP_HEAD_TIMEOUT_MS;
 use crate::proto::{CloseReason, Message, PROTOCOLS, PeerInfo, Request, Session};
 use crate::shard::Shard;
-use crate::shard::link::conn::{Arriving, Conn, Control, Exchange, NEVER, Phase};
+use crate::shard::link::conn::{Arriving, Conn, Control, Exchange, NEVER, Phase, Waiting};
 use crate::shard::link::occupant::Occupant;
 use crate::sys::clock;
 use crate::sys::net::{Accepted, Interest, Ready, Socket, Transfer};
@@ -91,6 +91,7 @@ impl Shard {
             decoder: Decoder::new(),
             deflate: None,
             unread: Vec::new(),
+            waiting: None,
             backlog: None,
             out: Default::default(),
             queued_total: 0,
@@ -125,6 +126,10 @@ impl Shard {
         if !closing && conn.control.is_blocked() {
             // What may not be read now is not asked for.
             return if ready.broken { self.lose(slot) } else { self.watch(slot) };
+        }
+        if conn.waiting.is_some() {
+            // What came before goes first; the set tells again of what is there now.
+            return self.resume.push(slot);
         }
         let mut buffer = std::mem::take(&mut self.receive);
         // A busy sender is read on before anybody is written to: what gathers goes out together.
@@ -161,7 +166,11 @@ impl Shard {
                 let front = conn.front as usize;
                 self.core.metrics().fronts[front].bytes_in.add(count as u64);
                 if !closing {
-                    self.take(slot, &mut buffer[..count]);
+                    let used = self.take(slot, &mut buffer[..count]);
+                    if used < count {
+                        let bytes = buffer[used..count].to_vec();
+                        self.keep_waiting(slot, Waiting { bytes, used: 0 });
+                    }
                 }
                 return count == buffer.len();
             }
@@ -187,23 +196,35 @@ impl Shard {
     /// Goes on with what waited.
     pub(in crate::shard) fn resume(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
-        if !conn.control.is_blocked() && !conn.unread.is_empty() {
-            let mut unread = std::mem::take(&mut conn.unread);
-            self.take(slot, &mut unread);
+        if !conn.control.is_blocked()
+            && let Some(waiting) = conn.waiting.take()
+        {
+            let Waiting { mut bytes, used } = *waiting;
+            let used = used + self.take(slot, &mut bytes[used..]);
+            if used < bytes.len() {
+                self.keep_waiting(slot, Waiting { bytes, used });
+            }
         }
         self.watch(slot);
     }
 
-    /// Handles bytes of a connection; what must wait is kept.
-    fn take(&mut self, slot: u32, bytes: &mut [u8]) {
+    fn keep_waiting(&mut self, slot: u32, waiting: Waiting) {
+        if let Some(conn) = self.conns.get_mut(slot as usize)
+            && !matches!(conn.phase, Phase::Closing)
+        {
+            conn.waiting = Some(Box::new(waiting));
+        }
+    }
+
+    /// Handles bytes of a connection, until it must wait; how many.
+    fn take(&mut self, slot: u32, bytes: &mut [u8]) -> usize {
         let mut used = 0;
         loop {
-            let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+            let Some(conn) = self.conns.get_mut(slot as usize) else { return bytes.len() };
             if used >= bytes.len() || matches!(conn.phase, Phase::Closing) {
                 break;
             }
             if conn.control.is_blocked() {
-                conn.unread = bytes[used..].to_vec();
                 break;
             }
             let next = match conn.phase {
@@ -217,6 +238,7 @@ impl Shard {
             }
         }
         self.note_arriving(slot);
+        used
     }
 
     /// Notes since when something incomplete is arriving, for the guard against slow senders.
@@ -225,7 +247,7 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         let incomplete = match &conn.phase {
             Phase::Http(Some(_)) => true,
-            Phase::Http(None) => !conn.unread.is_empty() && !conn.control.is_blocked(),
+            Phase::Http(None) => !conn.unread.is_empty(),
             Phase::WebSocket => !conn.decoder.idle(),
             Phase::Closing => false,
         };
