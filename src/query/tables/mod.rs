@@ -27,6 +27,7 @@ use crate::model::table::rows::Cell;
 use crate::model::table::{Kind, Precision, Tables};
 use convert::Clock;
 use expr::bind::About;
+use select::{Cursor, Found};
 use std::sync::Arc;
 
 /// What the user may do.
@@ -140,10 +141,12 @@ pub struct Rows {
 }
 
 /// What a statement came to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Done {
     /// Rows.
     Rows(Rows),
+    /// Rows that are made as they are read.
+    Cursor(Box<Cursor>),
     /// So many rows were written.
     Affected(u64),
     /// The session's database is this now.
@@ -172,7 +175,10 @@ pub fn carry_out(world: &mut World<'_>, statement: &Statement) -> Result<Done, W
     match statement {
         Statement::Query(query) => {
             may(rights.read)?;
-            select::run(world, query).map(Done::Rows)
+            select::open(world, query).map(|found| match found {
+                Found::Rows(rows) => Done::Rows(rows),
+                Found::Cursor(cursor) => Done::Cursor(cursor),
+            })
         }
         Statement::Show(what) => {
             may(rights.read)?;

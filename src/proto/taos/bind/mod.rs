@@ -170,9 +170,9 @@ impl Taos {
             "add_batch" => shared.lock().add_batch()?,
             "use_result" | "stmt2_result" => {
                 let table = shared.lock().take_result(version == Version::Two)?;
-                self.describe(table, &mut reply);
+                let id = self.results.open(table, &mut reply, intake);
                 if version == Version::One {
-                    reply.put("result_id", self.last_result);
+                    reply.put("result_id", id);
                 }
             }
             _ => {

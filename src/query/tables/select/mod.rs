@@ -7,6 +7,7 @@
 //! through are held, with the columns that the query names ([`rows`]).
 
 pub mod aggregate;
+mod cursor;
 mod fold;
 mod groups;
 mod from;
@@ -27,10 +28,11 @@ use crate::model::table::Kind;
 use crate::model::table::rows::Cell;
 use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::{
-    Binary, Expr, Fill, Item, Limit, Order, Query, Select, Window,
+    Binary, Expr, Fill, Item, Limit, Order, Query, Select, Source, Window,
 };
 use aggregate::Aggregate;
 use ahash::AHashSet;
+pub use cursor::{Cursor, Step};
 use from::{interp, source};
 use rows::Top;
 use scan::Times;
@@ -60,11 +62,73 @@ struct Plan {
     clock: Clock,
 }
 
+/// What a query gives.
+#[derive(Debug)]
+pub enum Found {
+    /// All its rows.
+    Rows(Rows),
+    /// Rows that are made as they are read.
+    Cursor(Box<Cursor>),
+}
+
 /// Runs a query.
 ///
 /// # Errors
 /// What is wrong with it, or that it could not be run.
 pub fn run(world: &mut World<'_>, query: &Query) -> Result<Rows, Wrong> {
+    match open(world, query)? {
+        Found::Rows(rows) => Ok(rows),
+        Found::Cursor(cursor) => cursor.collect(world),
+    }
+}
+
+/// Begins a query: one that gives rows of a table one by one, in their order, goes no further.
+///
+/// # Errors
+/// As [`run`].
+pub fn open(world: &mut World<'_>, query: &Query) -> Result<Found, Wrong> {
+    if !is_plain(query) {
+        return whole(world, query, None).map(Found::Rows);
+    }
+    let relation = source(world, &query.first, &query.order)?;
+    let bound = bound_to(world, &query.first, &relation, &query.order)?;
+    // Rows have this order anyway.
+    let by_time = match (bound.plan.order.as_slice(), query.order.as_slice()) {
+        ([], _) => true,
+        ([Node::Column(index)], [order]) => relation.time == Some(*index) && !order.descending,
+        _ => false,
+    };
+    match relation.scan {
+        Some(scan) if by_time && !bound.plan.grouped => {
+            let filter = bound.filter.as_ref();
+            let cursor = Cursor::new(bound.fields, bound.plan, scan, filter, query.limit);
+            Ok(Found::Cursor(Box::new(cursor)))
+        }
+        _ => whole(world, query, Some((relation, bound))).map(Found::Rows),
+    }
+}
+
+/// Whether the rows may be those of a table, each by itself.
+fn is_plain(query: &Query) -> bool {
+    let select = &query.first;
+    query.unions.is_empty()
+        && query.slices.is_none()
+        && matches!(select.from, Some(Source::Table(..)))
+        && !select.tags_only
+        && !select.distinct
+        && select.grid.is_none()
+        && select.window.is_none()
+        && select.partition.is_empty()
+        && select.group.is_empty()
+        && select.having.is_none()
+}
+
+/// A query to its end; `begun`: as far as it is already.
+fn whole(
+    world: &mut World<'_>,
+    query: &Query,
+    begun: Option<(Relation, Bound)>,
+) -> Result<Rows, Wrong> {
     let sliced = !query.first.partition.is_empty() || !query.first.group.is_empty();
     if query.slices.is_some() && !sliced {
         return Err(codes::no_slices());
@@ -75,7 +139,10 @@ pub fn run(world: &mut World<'_>, query: &Query) -> Result<Rows, Wrong> {
     let shown = shown.and_then(|count| usize::try_from(count).ok());
     let whole = !union && query.slices.is_none();
     let top = shown.filter(|_| whole).map(|count| Top { count, order });
-    let (mut rows, mut out) = select(world, &query.first, order, top)?;
+    let (mut rows, mut out) = match begun {
+        Some((relation, bound)) => over(world, &query.first, relation, bound, top)?,
+        None => select(world, &query.first, order, top)?,
+    };
     for (all, more) in &query.unions {
         let (other, added) = select(world, more, &[], None)?;
         if other.fields.len() != rows.fields.len() {
@@ -193,7 +260,8 @@ fn select(
         return interp::run(world, select, grid, order);
     }
     let relation = source(world, select, order)?;
-    over(world, select, relation, order, top).map(|(rows, out, _)| (rows, out))
+    let bound = bound_to(world, select, &relation, order)?;
+    over(world, select, relation, bound, top)
 }
 
 /// A select that gives each row by itself, over rows that are at hand.
@@ -205,21 +273,29 @@ pub(super) fn each(
     select: &Select,
     relation: Relation,
 ) -> Result<Rows, Wrong> {
-    let (mut rows, out, grouped) = over(world, select, relation, &[], None)?;
-    if grouped || select.distinct || !select.partition.is_empty() {
+    let bound = bound_to(world, select, &relation, &[])?;
+    if bound.plan.grouped || select.distinct || !select.partition.is_empty() {
         return Err(codes::bad_topic_query());
     }
+    let (mut rows, out) = over(world, select, relation, bound, None)?;
     rows.rows = out.into_iter().map(|row| row.cells).collect();
     Ok(rows)
 }
 
-fn over(
+/// A select and what it says of each of the columns it reads.
+#[derive(Debug)]
+struct Bound {
+    fields: Vec<Field>,
+    plan: Plan,
+    filter: Option<Node>,
+}
+
+fn bound_to(
     world: &mut World<'_>,
     select: &Select,
-    mut relation: Relation,
+    relation: &Relation,
     order: &[Order],
-    top: Option<Top<'_>>,
-) -> Result<(Rows, Vec<Out>, bool), Wrong> {
+) -> Result<Bound, Wrong> {
     let clock = Clock { precision: relation.precision, ..world.clock() };
     let items = expand(&select.items, &relation.columns)?;
     let (about, parameters) = (world.about.clone(), world.parameters.clone());
@@ -234,23 +310,31 @@ fn over(
     let filter = select.filter.as_ref().map(|filter| binder.bind(filter)).transpose()?;
     let (fields, plan) = bind(&mut binder, select, &items, order, filter.as_ref(), relation.time)?;
     world.check()?;
-    let filter = filter.map(|filter| filter.node);
+    Ok(Bound { fields, plan, filter: filter.map(|filter| filter.node) })
+}
+
+fn over(
+    world: &mut World<'_>,
+    select: &Select,
+    mut relation: Relation,
+    bound: Bound,
+    top: Option<Top<'_>>,
+) -> Result<(Rows, Vec<Out>), Wrong> {
+    let Bound { fields, plan, filter } = bound;
+    let filter = filter.as_ref();
     let mut out = if let Some(scan) = relation.scan.take() {
-        let time = relation.time.unwrap_or(0);
-        let beyond = filter.as_ref().filter(|node| !is_bounds(node, time, &clock));
         let top = top.filter(|_| !select.distinct && plan.keys.is_empty());
-        rows::of_scan(&plan, scan, beyond, &mut relation, world, top)?
+        rows::of_scan(&plan, scan, filter, &mut relation, world, top)?
     } else {
-        if let Some(filter) = &filter {
-            relation.rows.retain(|row| holds(filter, &Env::row(row, &clock)));
+        if let Some(filter) = filter {
+            relation.rows.retain(|row| holds(filter, &Env::row(row, &plan.clock)));
         }
         rows::of_rows(&plan, &relation, world)?
     };
     if select.distinct {
         distinct(&mut out);
     }
-    let rows = Rows { fields, rows: Vec::new(), precision: clock.precision };
-    Ok((rows, out, plan.grouped))
+    Ok((Rows { fields, rows: Vec::new(), precision: plan.clock.precision }, out))
 }
 
 /// Stars as the columns that they show.

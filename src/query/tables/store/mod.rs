@@ -4,9 +4,11 @@
 //! before each query. A query holds what it reads; a write of the same subtable meanwhile goes to
 //! a copy.
 
+mod columns;
 mod sheet;
 mod standing;
 
+pub use columns::Columns;
 pub use sheet::{Marks, Sheet, Values};
 pub use standing::StandingRows;
 
