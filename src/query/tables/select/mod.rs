@@ -92,19 +92,31 @@ pub fn open(world: &mut World<'_>, query: &Query) -> Result<Found, Wrong> {
     }
     let relation = source(world, &query.first, &query.order)?;
     let bound = bound_to(world, &query.first, &relation, &query.order)?;
-    // Rows have this order anyway.
+    match stepwise(query, relation, bound) {
+        Ok(cursor) => Ok(Found::Cursor(Box::new(cursor))),
+        Err(begun) => whole(world, query, Some(*begun)).map(Found::Rows),
+    }
+}
+
+/// The cursor of a query whose rows are those of sheets, each by itself, in their order; otherwise
+/// what was given.
+fn stepwise(
+    query: &Query,
+    mut relation: Relation,
+    bound: Bound,
+) -> Result<Cursor, Box<(Relation, Bound)>> {
     let by_time = match (bound.plan.order.as_slice(), query.order.as_slice()) {
         ([], _) => true,
+        // They have it anyway.
         ([Node::Column(index)], [order]) => relation.time == Some(*index) && !order.descending,
         _ => false,
     };
-    match relation.scan {
-        Some(scan) if by_time && !bound.plan.grouped => {
-            let filter = bound.filter.as_ref();
-            let cursor = Cursor::new(bound.fields, bound.plan, scan, filter, query.limit);
-            Ok(Found::Cursor(Box::new(cursor)))
+    match relation.scan.take_if(|_| by_time && !bound.plan.grouped) {
+        Some(scan) => {
+            let Bound { fields, plan, filter } = bound;
+            Ok(Cursor::new(fields, plan, scan, filter.as_ref(), query.limit))
         }
-        _ => whole(world, query, Some((relation, bound))).map(Found::Rows),
+        None => Err(Box::new((relation, bound))),
     }
 }
 

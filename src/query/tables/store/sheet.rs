@@ -94,7 +94,10 @@ impl Values {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How many values there are.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    #[must_use]
+    pub fn len(&self) -> usize {
         match self {
             Values::Ints(list, _) => list.len(),
             Values::Doubles(list, _) => list.len(),
