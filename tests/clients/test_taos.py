@@ -1,6 +1,7 @@
 """The taos front-end: SQL over HTTP and WebSocket, what others see of typed tables, restarts."""
 
 import struct
+import time
 
 from harness import Server, Ws, eq, fresh, http_call, shared, test
 
@@ -177,3 +178,34 @@ def a_result_stands_still_while_it_is_fetched():
         eq([call("num_fields", result_id=number)["code"] for number in many[:4]], [65535] * 4)
         eq(call("num_fields", result_id=many[-1])["num_fields"], 4)
     eq(taos.rows("select count(*) from st"), [[95_000]])
+
+
+@test
+def rows_older_than_keep_are_let_go_of():
+    with Server() as server:
+        old_rows_go(database(server, "keep 100"))
+
+
+def old_rows_go(taos):
+    day, now = 86_400_000, int(time.time() * 1000)
+    taos.rows("create stable st (ts timestamp, v int) tags (g int)")
+    taos.rows("create table n (ts timestamp, v int)")
+    for table in ("a using st tags(1)", "b using st tags(2)", "n"):
+        taos.rows(f"insert into {table} values " + " ".join(f"({now - age * day}, {age})" for age in (90, 50, 20, 1)))
+    eq(taos.ask(f"insert into n values ({now - 101 * day}, 1)")["code"], 0x060B)
+    eq(taos.rows("select count(*) from st"), [[8]])
+    # A later record, which no older one goes behind.
+    taos.rows(f"insert into n values ({now - 80 * day}, 80)")
+    taos.rows(f"alter database {taos.database} keep 60")
+    eq(taos.rows("select v from st order by ts, tbname"), [[50], [50], [20], [20], [1], [1]])
+    eq(taos.rows("select v from st where g = 2 and v > 10"), [[50], [20]])
+    eq(taos.rows("select count(*), first(v), sum(v) from n"), [[3, 50, 71]])
+    eq(taos.ask(f"insert into n values ({now - 61 * day}, 1)")["code"], 0x060B)
+    taos.rows(f"alter database {taos.database} keep 10")
+    eq(taos.rows("select v, tbname from st"), [[1, "a"], [1, "b"]])
+    eq(taos.rows("select v from n"), [[1]])
+    taos.rows(f"alter database {taos.database} keep 100")
+    # The record of the rows that are 80 days old has gone by now, those before it hold newer rows.
+    taos.server.restart(by_kill=True)
+    eq(taos.rows("select v from n where v < 30"), [[20], [1]])
+    eq(taos.rows("select count(*) from st where v < 30"), [[4]])

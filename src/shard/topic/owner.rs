@@ -437,6 +437,15 @@ impl Owner {
         }
     }
 
+    /// Lets go of the records of a topic below an offset.
+    pub fn discard(&mut self, topic: TopicId, below: Offset) {
+        if let Some(owned) = self.topics.get_mut(&topic)
+            && let Store::Log(partition) = &mut owned.store
+        {
+            partition.discard_below(&mut self.disk, below);
+        }
+    }
+
     /// Tells all logs how much space there is, and how many bytes are missing until it is enough.
     /// Where the oldest segments make room, so many of them go at once, and writes are refused only
     /// if none is left that may. Gives whether they are refused.

@@ -23,6 +23,8 @@ pub struct Part {
     pub sheet: Arc<Sheet>,
     /// Tags and name, which each row ends with.
     pub tail: Vec<Cell>,
+    /// Earlier rows are not kept any more.
+    pub oldest: i64,
 }
 
 /// See the module's page.
@@ -48,7 +50,11 @@ impl Part {
     #[must_use]
     pub fn within(&self, (from, to): Times) -> Range<usize> {
         let times = &self.sheet.times;
-        let begin = from.map_or(0, |from| times.partition_point(|time| *time < from));
+        let from = from.unwrap_or(self.oldest).max(self.oldest);
+        let begin = match times.first() {
+            Some(first) if *first < from => times.partition_point(|time| *time < from),
+            _ => 0,
+        };
         let end = to.map_or(times.len(), |to| times.partition_point(|time| *time <= to));
         begin..end.max(begin)
     }

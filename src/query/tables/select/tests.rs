@@ -109,7 +109,7 @@ fn scan(seed: &mut u64) -> Scan {
             sheet.write(&Packed::parse(&bytes).unwrap(), None);
         }
         let tail = vec![Cell::Int(part as i64 % 2), Cell::text(&format!("t{part}"))];
-        parts.push(Part { sheet: Arc::new(sheet), tail });
+        parts.push(Part { sheet: Arc::new(sheet), tail, oldest: dice(seed, 2) as i64 * 3000 });
     }
     Scan { ids: vec![1, 2, 3], parts }
 }

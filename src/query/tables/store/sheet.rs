@@ -245,6 +245,12 @@ impl Sheet {
         }
     }
 
+    /// Values that it holds, nulls among them.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.times.len() * (1 + self.columns.len())
+    }
+
     fn place(&mut self, id: ColumnId) -> usize {
         if let Some(at) = self.columns.iter().position(|(own, _)| *own == id) {
             return at;
