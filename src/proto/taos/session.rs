@@ -3,11 +3,10 @@
 //! Method: what needs tables runs on a query worker, and the connection is not read meanwhile.
 //! What a client fetches of results is theirs ([`super::results`]).
 
-use super::access;
 use super::bind::{self, Statements};
-use super::codec::{Ask, Frame, Reply, fault};
+use super::codec::{Ask, Frame, Reply, fault, received};
 use super::job::{Answer, Outcome, Slot, Statement};
-use super::login::Client;
+use super::login::{Client, user_of, zone_of};
 pub use super::login::{Login, parse_zone, who};
 use super::rest;
 use super::results::{self, Fetch, Form, Results};
@@ -18,7 +17,6 @@ use crate::model::value::Value;
 use crate::proto::{CloseReason, Intake, Message, PeerInfo, Session, Violation};
 use crate::query::dialect::taos::Wrong;
 use crate::query::tables::Who;
-use chrono_tz::Tz;
 use std::net::IpAddr;
 
 /// Silence after which a peer is pinged.
@@ -71,13 +69,9 @@ impl Taos {
         intake: &mut dyn Intake,
         out: &mut Outbox<'_>,
     ) {
-        let ask = match Ask::read(text) {
-            Ok(ask) => ask,
-            Err(wrong) => return out.text(&Reply::new("", 0, Some(&wrong), 0).end()),
-        };
-        let request = match ask.request() {
-            Ok(request) => request,
-            Err(wrong) => return out.text(&Reply::new(&ask.action, 0, Some(&wrong), 0).end()),
+        let (ask, request) = match received(text) {
+            Ok(it) => it,
+            Err(reply) => return out.text(&reply),
         };
         if let Err(wrong) = self.act(&ask, request, peer, intake, out) {
             let mut reply = Reply::new(&ask.action, request, Some(&wrong), 0);
@@ -154,22 +148,13 @@ impl Taos {
         if self.login.is_some() {
             return Err(fault("duplicate connections"));
         }
-        let (user, password) = (ask.text("user")?, ask.text("password")?);
-        let (database, token) = (ask.text("db")?, ask.text("bearer_token")?);
+        let database = ask.text("db")?;
         if !matches!(ask.arg("mode"), Value::Missing | Value::Null | Value::Int(0)) {
             let mode = ask.number("mode")?;
             return Err(fault(format!("unexpected mode:{mode}")));
         }
-        let zone = match ask.text("tz")?.as_str() {
-            "" => Tz::UTC,
-            text => parse_zone(text)
-                .ok_or_else(|| Wrong::new(0x0118, format!("Invalid parameters: tz {text}")))?,
-        };
-        let token = if token.is_empty() { self.token.clone() } else { Some(token) };
-        let user = match token.filter(|_| user.is_empty()) {
-            Some(token) => access::identify_token(&token, peer, intake)?,
-            None => access::identify(&user, &password, peer, intake)?,
-        };
+        let zone = zone_of(ask)?;
+        let user = user_of(ask, self.token.as_ref(), peer, intake)?;
         let begun = intake.now();
         let login = Login { user, database: None, zone, client: Client::of(ask, peer)? };
         if database.is_empty() {

@@ -26,7 +26,8 @@ use super::pull::Bench;
 use crate::model::table::rows::Cell;
 use crate::model::table::{Kind, Precision, Tables};
 use convert::Clock;
-use expr::bind::About;
+use expr::bind::{About, Binder};
+use relation::RelationColumn;
 use select::{Cursor, Found};
 use std::sync::Arc;
 
@@ -117,6 +118,37 @@ impl<'a> World<'a> {
     /// Reads the definitions anew, after a change.
     pub fn refresh(&mut self) {
         self.tables = self.bench.tables();
+    }
+}
+
+/// What expressions of a statement are bound in, whatever its columns.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Now, and what times count.
+    pub clock: Clock,
+    about: About,
+    parameters: Vec<Cell>,
+}
+
+impl Scope {
+    /// Of a statement, over a relation of this precision.
+    #[must_use]
+    pub fn of(world: &World<'_>, precision: Precision) -> Self {
+        let clock = Clock { precision, ..world.clock() };
+        Self { clock, about: world.about.clone(), parameters: world.parameters.clone() }
+    }
+
+    /// For these columns, outside of aggregates and windows.
+    #[must_use]
+    pub fn binder<'s>(&'s self, columns: &'s [RelationColumn]) -> Binder<'s> {
+        Binder {
+            columns,
+            clock: &self.clock,
+            about: &self.about,
+            parameters: &self.parameters,
+            aggregates: None,
+            windows: false,
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use super::expr::bind::Binder;
 use super::expr::scalar::cast;
 use super::expr::{Env, Node, Typed, eval, holds};
 use super::relation::{Relation, RelationColumn};
-use super::{Field, Rows, World, codes};
+use super::{Field, Rows, Scope, World, codes};
 use crate::model::table::Kind;
 use crate::model::table::rows::Cell;
 use crate::query::dialect::taos::Wrong;
@@ -308,17 +308,10 @@ fn bound_to(
     relation: &Relation,
     order: &[Order],
 ) -> Result<Bound, Wrong> {
-    let clock = Clock { precision: relation.precision, ..world.clock() };
+    let scope = Scope::of(world, relation.precision);
     let items = expand(&select.items, &relation.columns)?;
-    let (about, parameters) = (world.about.clone(), world.parameters.clone());
-    let mut binder = Binder {
-        columns: &relation.columns,
-        clock: &clock,
-        about: &about,
-        parameters: &parameters,
-        aggregates: None,
-        windows: select.window.is_some(),
-    };
+    let mut binder = scope.binder(&relation.columns);
+    binder.windows = select.window.is_some();
     let filter = select.filter.as_ref().map(|filter| binder.bind(filter)).transpose()?;
     let (fields, plan) = bind(&mut binder, select, &items, order, filter.as_ref(), relation.time)?;
     world.check()?;
