@@ -23,6 +23,7 @@ use super::expr::bind::Binder;
 use super::expr::scalar::cast;
 use super::expr::{Env, Node, Typed, eval, holds};
 use super::relation::{Relation, RelationColumn};
+use super::store::Standing;
 use super::{Field, Rows, Scope, World, codes};
 use crate::model::table::Kind;
 use crate::model::table::rows::Cell;
@@ -87,7 +88,8 @@ pub fn run(world: &mut World<'_>, query: &Query) -> Result<Rows, Wrong> {
 /// # Errors
 /// As [`run`].
 pub fn open(world: &mut World<'_>, query: &Query) -> Result<Found, Wrong> {
-    if !is_plain(query) {
+    let may_hold = world.bench.standing().is_none_or(Standing::may_hold);
+    if !may_hold || !is_plain(query) {
         return whole(world, query, None).map(Found::Rows);
     }
     let relation = source(world, &query.first, &query.order)?;

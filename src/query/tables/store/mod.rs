@@ -22,10 +22,14 @@ use crate::query::pull::{Bench, Stopped};
 use ahash::AHashMap;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Values that are kept of all tables; beyond, tables that are not asked for are forgotten.
 const CELLS_MAX: usize = 40_000_000;
+
+/// Values that results may hold of sheets that were changed since; beyond, they are made whole, and
+/// bounded as such.
+const LEFT_CELLS_MAX: usize = 40_000_000;
 
 /// The sheets of a table by subtable; a normal table has one, of the empty name.
 pub type Sheets = BTreeMap<Arc<str>, Arc<Sheet>>;
@@ -39,12 +43,25 @@ struct Held {
     oldest: i64,
     /// With the offset of each row.
     with_offsets: bool,
+    /// Sheets that were copied since, because results hold them as they stood.
+    left: Left,
+}
+
+/// Sheets as they stood, with the number of their values.
+type Left = Vec<(Weak<Sheet>, usize)>;
+
+/// The sheet to be changed: a copy if a result holds it.
+fn own<'s>(sheet: &'s mut Arc<Sheet>, left: &mut Left) -> &'s mut Sheet {
+    if Arc::strong_count(sheet) > 1 {
+        left.push((Arc::downgrade(sheet), sheet.cells()));
+    }
+    Arc::make_mut(sheet)
 }
 
 impl Default for Held {
     fn default() -> Self {
-        let (next, sheets, cells) = Default::default();
-        Self { next, sheets, cells, oldest: i64::MIN, with_offsets: false }
+        let (next, sheets, cells, left) = Default::default();
+        Self { next, sheets, cells, oldest: i64::MIN, with_offsets: false, left }
     }
 }
 
@@ -58,13 +75,13 @@ impl Held {
                     None => sheets.entry(rows.table.into()).or_default(),
                 };
                 let before = sheet.cells();
-                Arc::make_mut(sheet).write(rows, self.with_offsets.then_some(offset));
+                own(sheet, &mut self.left).write(rows, self.with_offsets.then_some(offset));
                 self.cells = self.cells.saturating_add(sheet.cells()).saturating_sub(before);
             }
             Deed::Delete(from, to) => {
                 if let Some(sheet) = sheets.get_mut(rows.table) {
                     let before = sheet.cells();
-                    Arc::make_mut(sheet).delete(from, to);
+                    own(sheet, &mut self.left).delete(from, to);
                     self.cells = self.cells.saturating_add(sheet.cells()).saturating_sub(before);
                 }
             }
@@ -87,7 +104,7 @@ impl Held {
         }
         for sheet in Arc::make_mut(&mut self.sheets).values_mut().filter(|sheet| is_old(sheet)) {
             let before = sheet.cells();
-            Arc::make_mut(sheet).delete(i64::MIN, oldest.saturating_sub(1));
+            own(sheet, &mut self.left).delete(i64::MIN, oldest.saturating_sub(1));
             self.cells = self.cells.saturating_add(sheet.cells()).saturating_sub(before);
         }
     }
@@ -119,6 +136,7 @@ impl Known {
 pub struct Standing {
     known: Mutex<Known>,
     growing: Arc<Mutex<()>>,
+    left: Mutex<Left>,
 }
 
 impl Standing {
@@ -140,6 +158,14 @@ impl Standing {
         Arc::clone(&self.growing)
     }
 
+    /// Whether results that are made as they are read hold little enough that stands no more.
+    #[must_use]
+    pub fn may_hold(&self) -> bool {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.retain(|(sheet, _)| sheet.strong_count() > 0);
+        left.iter().map(|(_, cells)| cells).sum::<usize>() <= LEFT_CELLS_MAX
+    }
+
     fn held(&self, topic: TopicId) -> Arc<Mutex<Held>> {
         let mut known = self.known();
         if known.cells > CELLS_MAX {
@@ -149,7 +175,12 @@ impl Standing {
     }
 
     /// A table was read and holds so many values; one that was forgotten meanwhile counts no more.
-    fn count(&self, topic: TopicId, held: &Arc<Mutex<Held>>, cells: usize) {
+    fn count(&self, topic: TopicId, held: &Arc<Mutex<Held>>, cells: usize, new: Left) {
+        if !new.is_empty() {
+            let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            left.retain(|(sheet, _)| sheet.strong_count() > 0);
+            left.extend(new);
+        }
         let mut known = self.known();
         let Known { tables, cells: sum } = &mut *known;
         if let Some((own, counted)) = tables.get_mut(&topic)
@@ -184,8 +215,9 @@ pub fn stand(bench: &mut dyn Bench, topic: &Arc<Topic>) -> Result<Arc<Sheets>, F
         let hour = 3_600_000_000_000 / database.precision.unit_ns();
         held.let_go(database.oldest(bench.now()), hour);
     }
+    let left = std::mem::take(&mut held.left);
     if let Some(standing) = bench.standing() {
-        standing.count(topic.id, &shared, held.cells);
+        standing.count(topic.id, &shared, held.cells, left);
     }
     Ok(Arc::clone(&held.sheets))
 }
@@ -219,5 +251,47 @@ fn read(bench: &mut dyn Bench, topic: &Arc<Topic>, held: &mut Held) -> Result<()
             Stopped::Cancelled => Fault::new("the query was stopped"),
             Stopped::TimedOut => Fault::new("the query took too long"),
         })?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::table::rows::{Cell, Written, encode};
+    use crate::model::table::{Column, Kind, Precision};
+
+    fn take(held: &mut Held, deed: Deed, times: &[i64]) {
+        let column = Column { id: 0, name: "ts".into(), kind: Kind::Timestamp };
+        let cells = times.iter().map(|time| Cell::Int(*time)).collect();
+        let bytes = encode(deed, Precision::Ms, "a", &[], &[Written { column, cells }]);
+        held.take(0, &Rows::parse(&bytes).unwrap());
+    }
+
+    #[test]
+    fn values_are_counted_as_they_come_and_go() {
+        let mut held = Held::default();
+        take(&mut held, Deed::Write, &[1, 2, 3, 4]);
+        take(&mut held, Deed::Write, &[4, 5]);
+        take(&mut held, Deed::Delete(2, 3), &[]);
+        assert_eq!((held.cells, held.left.len()), (3, 0));
+        let result = held.sheets.get("a").cloned();
+        held.let_go(2, 0);
+        let [(_, 3)] = held.left.as_slice() else { panic!("{:?}", held.left) };
+        assert_eq!((held.cells, result.unwrap().times.len()), (2, 3));
+        let standing = Standing::default();
+        let shared = standing.held(7);
+        standing.count(7, &shared, LEFT_CELLS_MAX, held.left.split_off(0));
+        assert!(standing.may_hold());
+        let result = held.sheets.get("a").cloned();
+        take(&mut held, Deed::Drop, &[]);
+        assert_eq!(held.cells, 0);
+        let sheet = result.map(|sheet| (Arc::downgrade(&sheet), sheet)).unwrap();
+        standing.count(7, &shared, 1, vec![(sheet.0, LEFT_CELLS_MAX + 1)]);
+        assert!(!standing.may_hold() && standing.known().cells == 1);
+        drop(sheet.1);
+        assert!(standing.may_hold());
+        standing.forget(7);
+        standing.count(7, &shared, 5, Vec::new());
+        assert_eq!(standing.known().cells, 0);
     }
 }
