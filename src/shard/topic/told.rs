@@ -1,10 +1,10 @@
 //! The log of definitions, on shard 0: what subscribers are told of them (taos, 8.5).
 //!
 //! Invariant: a definition has its number before anybody can write into what it defines, and its
-//! reply waits for the log. While the log refuses, as on a full disk, definitions wait here in their
-//! order and are told when it takes them again; rows are refused as long. A stop before that loses
-//! them, which the journal says: what they defined stands in the catalog, and a reader that misses
-//! one still finds its rows.
+//! reply waits for the log. While the log refuses, as on a full disk, definitions wait here in
+//! their order and are told when it takes them again; rows are refused as long. A stop before that
+//! loses them, which the journal says: what they defined stands in the catalog, and a reader that
+//! misses one still finds its rows.
 
 use super::owner::Owner;
 use crate::broker::Peer;

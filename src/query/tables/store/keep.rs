@@ -7,8 +7,8 @@
 //! are read, on no shard.
 //!
 //! Invariant: nothing is let go of that a query would show, since both look at rows by the same
-//! bound ([`super::oldest_of`]). The start is not stored: after a restart what is left of the oldest
-//! segment is there again until the next walk.
+//! bound ([`super::oldest_of`]). The start is not stored: after a restart what is left of the
+//! oldest segment is there again until the next walk.
 
 use super::oldest_of;
 use crate::model::event::QueryOutput;
