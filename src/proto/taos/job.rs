@@ -74,7 +74,7 @@ struct Making {
 /// What was made.
 #[derive(Debug)]
 pub struct Made {
-    /// None if the worker's turn was over before the first row was found.
+    /// None if the worker's turn was over before the first was full.
     pub blocks: VecDeque<Block>,
     /// There are no more.
     pub ended: bool,

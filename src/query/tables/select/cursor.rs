@@ -40,6 +40,8 @@ pub struct Cursor {
     named: Vec<usize>,
     /// A row, as far as it was needed.
     row: Vec<Cell>,
+    /// Rows that were found before a pause.
+    found: Vec<Run>,
     /// Rows that are still to be passed over.
     skip: u64,
     /// Rows that are still to be shown at most.
@@ -61,7 +63,7 @@ struct Filter {
 pub enum Step {
     /// Rows; there may be more.
     Some(Columns),
-    /// Nothing so far: it was asked to pause.
+    /// Not as many as are wanted so far: it was asked to pause.
     Pause,
     /// There are no more.
     End,
@@ -92,15 +94,17 @@ impl Cursor {
         let (skip, left) = (limit.offset, limit.count.unwrap_or(u64::MAX));
         let precision = plan.clock.precision;
         let row = scan.parts.first().map(|part| scan.blank(part)).unwrap_or_default();
-        Self { fields, precision, plan, scan, walk, filter, named, row, skip, left }
+        let found = Vec::new();
+        Self { fields, precision, plan, scan, walk, filter, named, row, found, skip, left }
     }
 
-    /// The next rows, at most so many; `pause`: asked from time to time whether to give what there
-    /// is.
+    /// The next rows: so many, fewer only at the end. `pause`: asked from time to time whether to go
+    /// on another time.
     pub fn next(&mut self, most: usize, pause: &mut dyn FnMut() -> bool) -> Step {
-        let mut runs: Vec<Run> = Vec::new();
-        let (mut count, mut seen) = (0, 0);
         let most = most.min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let mut runs = std::mem::take(&mut self.found);
+        let mut count: usize = runs.iter().map(|(_, run)| run.len()).sum();
+        let mut seen = 0;
         while count < most {
             let Some((number, run)) = self.scan.next_run(&mut self.walk, most - count) else {
                 break;
@@ -115,17 +119,15 @@ impl Cursor {
             if seen >= ROWS_A_LOOK {
                 seen = 0;
                 if count < most && pause() {
-                    if count == 0 {
-                        return Step::Pause;
-                    }
-                    break;
+                    self.found = runs;
+                    return Step::Pause;
                 }
             }
         }
         if count == 0 {
             return Step::End;
         }
-        self.left -= count as u64;
+        self.left = self.left.saturating_sub(count as u64);
         Step::Some(self.show(&runs, count))
     }
 
