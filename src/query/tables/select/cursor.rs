@@ -98,8 +98,8 @@ impl Cursor {
         Self { fields, precision, plan, scan, walk, filter, named, row, found, skip, left }
     }
 
-    /// The next rows: so many, fewer only at the end. `pause`: asked from time to time whether to go
-    /// on another time.
+    /// The next rows: so many, fewer only at the end. `pause`: asked now and then whether to go on
+    /// another time.
     pub fn next(&mut self, most: usize, pause: &mut dyn FnMut() -> bool) -> Step {
         let most = most.min(usize::try_from(self.left).unwrap_or(usize::MAX));
         let mut runs = std::mem::take(&mut self.found);
