@@ -125,6 +125,8 @@ pub trait Bench {
     fn append_rows(&mut self, _records: &[(Arc<Topic>, Vec<Vec<u8>>)]) -> Result<(), Refusal> {
         Err(Refusal::Busy)
     }
+    /// Lets go of the records of a topic below an offset.
+    fn discard(&mut self, _topic: TopicId, _below: Offset) {}
     /// Follows a topic from an offset on.
     ///
     /// # Errors

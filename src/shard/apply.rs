@@ -297,6 +297,7 @@ impl Shard {
             // What was appended in this turn is sealed first.
             Mail::Flush { origin, topic } => self.flushes.push((origin, topic)),
             Mail::Snapshot { topic, to } => self.snapshots.push((topic, to)),
+            Mail::Discard { topic, below } => self.core.owner.discard(topic, below),
             Mail::Fence { ticket, from } => self.fences_heard.push((ticket, from)),
             Mail::Subscribe { from, ticket, topic } => self.on_subscribe(from, ticket, topic),
             Mail::Unsubscribe { from, topic } => {

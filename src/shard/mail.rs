@@ -206,6 +206,8 @@ pub enum Mail {
     Fence { ticket: Ticket, from: u16 },
     /// From a worker to an owner: what is kept of the topic.
     Snapshot { topic: TopicId, to: SnapshotSender },
+    /// From a worker to an owner: what lies below an offset is not kept any more.
+    Discard { topic: TopicId, below: Offset },
     /// From a worker to a connection: what its query says.
     Query { to: Origin, output: QueryOutput, last: bool, control: Arc<QueryControl> },
     /// To shard 0: delete a topic.

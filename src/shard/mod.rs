@@ -111,6 +111,8 @@ pub struct Shard {
     done: Vec<Done>,
     outbox_limit: usize,
     next_tick: u64,
+    /// When tables are looked through for what is too old, ms; on shard 0.
+    next_walk: u64,
     stop_at: Option<u64>,
     ballast: topic::ballast::Ballast,
     ready: Vec<Ready>,

@@ -120,6 +120,7 @@ impl Shard {
             done: Vec::new(),
             outbox_limit,
             next_tick: 0,
+            next_walk: 0,
             stop_at: None,
             ballast,
             ready: Vec::new(),

@@ -3,9 +3,11 @@
 use crate::limits::{BODY_RATE_MIN, HTTP_HEAD_TIMEOUT_MS};
 use crate::log::SpaceState;
 use crate::proto::{CloseReason, Session};
+use crate::query::tables::store::keep::Walk;
 use crate::shard::Shard;
 use crate::shard::link::conn::{NEVER, Phase};
 use crate::shard::link::ingest::CLOSE_TIMEOUT_MS;
+use crate::shard::query::{Task, Then};
 use crate::sys::files;
 use crate::sys::net::Interest;
 use crate::wire::http::write_response;
@@ -20,6 +22,10 @@ const KEEP_ALIVE_MS: u64 = 75_000;
 const STOP_MS: u64 = 3_000;
 /// Milliseconds of client ids that are reserved ahead in the catalog.
 const CLIENT_RESERVE_MS: u64 = 60_000;
+/// Milliseconds between looks for rows that are older than their databases keep, in days.
+const WALK_MS: u64 = 600_000;
+/// Those after the start, which has enough to do.
+const FIRST_WALK_MS: u64 = 60_000;
 
 /// What is due for one connection.
 enum Due {
@@ -200,6 +206,13 @@ impl Shard {
         if let Some(mut topics) = self.topics.take() {
             topics.expire_flows(&mut self.core);
             self.topics = Some(topics);
+            if self.next_walk == 0 {
+                self.next_walk = now_ms + FIRST_WALK_MS;
+            } else if now_ms >= self.next_walk {
+                self.next_walk = now_ms + WALK_MS;
+                let task = Task::of_nobody(self.core.id, now, Box::new(Walk));
+                self.fence(Then::Query(task));
+            }
         }
         let path = self.flow_states();
         self.flows.run_checkpoints(&path, now_ms, now as u64);

@@ -1,5 +1,8 @@
 """The taos front-end: SQL over HTTP and WebSocket, what others see of typed tables, restarts."""
 
+import struct
+import time
+
 from harness import Server, Ws, eq, fresh, http_call, shared, test
 
 T = 1700000000000
@@ -117,3 +120,92 @@ def a_websocket_query_comes_in_blocks():
                 break
             counts.append(step["rows"])
         eq(counts, [4096, 904])
+
+
+@test
+def a_result_stands_still_while_it_is_fetched():
+    taos = database(shared())
+    taos.rows("create stable st (ts timestamp, v int, s varchar(20)) tags (g int)")
+    for n in range(20):
+        taos.rows(f"create table c{n} using st tags({n})")
+        for part in range(5):
+            rows = " ".join(f"({T + i}, {i * 20 + n}, 'x{i}')" for i in range(part * 1000, part * 1000 + 1000))
+            taos.rows(f"insert into c{n} values {rows}")
+    with Ws(taos.server, "taos", "/rest/ws") as client:
+        def call(action, **args):
+            return client.ask({"action": action, "args": {"req_id": 7, **args}})
+
+        def fetch(number):
+            client.ws.send(struct.pack("<QQQH", 1, number, 7, 1))
+            reply = client.raw()
+            ended = reply[50]
+            return None if ended else reply[55:]
+
+        eq(call("conn", user="root", password="taosdata", db=taos.database)["code"], 0)
+        first = call("query", sql="select ts, v, s from st")["id"]
+        some = call("query", sql="select v from st where v % 1000 = 7 order by ts limit 50 offset 2")["id"]
+        others = [call("query", sql="select * from st where g < 15")["id"] for _ in range(40)]
+        idle = call("query", sql="select * from st")["id"]
+        blocks = [fetch(first) for _ in range(5)]
+        # What is written, deleted and dropped meanwhile changes nothing of what was found.
+        taos.rows("insert into c3 values " + " ".join(f"({T + i}, -1, 'new')" for i in range(4000)))
+        taos.rows("drop table c5")
+        while (block := fetch(first)) is not None:
+            blocks.append(block)
+        values = []
+        for block in blocks:
+            rows = int.from_bytes(block[8:12], "little")
+            at = 28 + 9 * 3 + rows * 8 + 2 * ((rows + 7) // 8)
+            values += struct.unpack(f"<{rows}i", block[at:at + 4 * rows])
+        eq(values, list(range(100_000)))
+        block = fetch(some)
+        eq(int.from_bytes(block[8:12], "little"), 50)
+        at = 28 + 9 + 7
+        eq(struct.unpack("<50i", block[at:at + 200]), tuple(1000 * i + 7 for i in range(2, 52)))
+        eq(fetch(some), None)
+        # One after the other, a block of each in turn.
+        counts = dict.fromkeys(others, 0)
+        while counts:
+            for number in list(counts):
+                block = fetch(number)
+                if block is None:
+                    eq(counts.pop(number), 75_000)
+                else:
+                    counts[number] += int.from_bytes(block[8:12], "little")
+        client.send({"action": "free_result", "args": {"req_id": 1, "id": idle}})
+        eq(call("fetch", id=idle)["message"], "result is nil")
+        many = [call("query", sql="select * from st")["id"] for _ in range(260)]
+        eq([call("num_fields", result_id=number)["code"] for number in many[:4]], [65535] * 4)
+        eq(call("num_fields", result_id=many[-1])["num_fields"], 4)
+    eq(taos.rows("select count(*) from st"), [[95_000]])
+
+
+@test
+def rows_older_than_keep_are_let_go_of():
+    with Server() as server:
+        old_rows_go(database(server, "keep 100"))
+
+
+def old_rows_go(taos):
+    day, now = 86_400_000, int(time.time() * 1000)
+    taos.rows("create stable st (ts timestamp, v int) tags (g int)")
+    taos.rows("create table n (ts timestamp, v int)")
+    for table in ("a using st tags(1)", "b using st tags(2)", "n"):
+        taos.rows(f"insert into {table} values " + " ".join(f"({now - age * day}, {age})" for age in (90, 50, 20, 1)))
+    eq(taos.ask(f"insert into n values ({now - 101 * day}, 1)")["code"], 0x060B)
+    eq(taos.rows("select count(*) from st"), [[8]])
+    # A later record, which no older one goes behind.
+    taos.rows(f"insert into n values ({now - 80 * day}, 80)")
+    taos.rows(f"alter database {taos.database} keep 60")
+    eq(taos.rows("select v from st order by ts, tbname"), [[50], [50], [20], [20], [1], [1]])
+    eq(taos.rows("select v from st where g = 2 and v > 10"), [[50], [20]])
+    eq(taos.rows("select count(*), first(v), sum(v) from n"), [[3, 50, 71]])
+    eq(taos.ask(f"insert into n values ({now - 61 * day}, 1)")["code"], 0x060B)
+    taos.rows(f"alter database {taos.database} keep 10")
+    eq(taos.rows("select v, tbname from st"), [[1, "a"], [1, "b"]])
+    eq(taos.rows("select v from n"), [[1]])
+    taos.rows(f"alter database {taos.database} keep 100")
+    # The record of the rows that are 80 days old has gone by now, those before it hold newer rows.
+    taos.server.restart(by_kill=True)
+    eq(taos.rows("select v from n where v < 30"), [[20], [1]])
+    eq(taos.rows("select count(*) from st where v < 30"), [[4]])

@@ -504,3 +504,60 @@ def a_published_client_reads_and_commits():
     eq((place.begin(), place.offset(), place.end()), (0, 2, 2))
     consumer.unsubscribe()
     consumer.close()
+
+
+@test
+def a_consumer_outlives_what_it_reads():
+    taos = database(shared())
+    for table in ("t", "u"):
+        taos.rows(f"create table {table} (ts timestamp, v int)")
+    first, second, third = (fresh("tp") for _ in range(3))
+    taos.rows(f"create topic {first} as select ts, v from t")
+    taos.rows(f"create topic {second} as select ts, v from u")
+    taos.rows(f"create topic {third} as database {taos.database}")
+    consumer = Consumer(shared(), topics=[first, second])
+    all_of_it = Consumer(shared(), topics=[third])
+    insert(taos, 0, 2)
+    eq(consumer.take(2), [0, 1])
+    # The table goes, with what was not read of it.
+    insert(taos, 2, 1)
+    taos.rows("drop table t")
+    insert(taos, 7, 1, "u")
+    eq(consumer.take(1), [7])
+    consumer.ok("commit", message_id=consumer.id)
+    eq(all_of_it.take(1), [7])
+    # So does a definition.
+    eq(taos.ask(f"drop topic {first}")["code"], 0x03EB)
+    taos.rows(f"drop topic force {first}")
+    eq(consumer.poll(50), None)
+    insert(taos, 8, 1, "u")
+    eq(consumer.take(1), [8])
+    eq(taos.ask(f"drop database {taos.database}")["code"], 0x03ED)
+    # A table of the same name is another one.
+    taos.rows("create table t (ts timestamp, v int)")
+    insert(taos, 5, 1)
+    eq(all_of_it.take(2), [8, 5])
+    taos.rows(f"drop topic force {second}")
+    taos.rows(f"drop topic force {third}")
+    taos.rows(f"drop database {taos.database}")
+    eq(consumer.poll(50), None)
+    eq(all_of_it.poll(50), None)
+    for one in (consumer, all_of_it):
+        one.ok("unsubscribe")
+
+
+@test
+def what_is_older_than_keep_is_delivered_to_nobody():
+    taos, topic = with_topic(shared(), "keep 100")
+    day, now = 86_400_000, int(time.time() * 1000)
+    for age in (90, 70, 20, 1):
+        taos.rows(f"insert into t values ({now - age * day}, {age})")
+    early = Consumer(shared(), "early", topics=[topic])
+    eq(early.take(1)[:1], [90])
+    taos.rows(f"alter database {taos.database} keep 60")
+    late = Consumer(shared(), "late", topics=[topic])
+    eq(late.take(2), [20, 1])
+    begin = late.ok("assignment", topic=topic)["assignment"][0]["begin"]
+    assert begin > 0, begin
+    late.fails(0x4007, "seek", topic=topic, vgroup_id=late.ok("assignment", topic=topic)["assignment"][0]["vgroup_id"],
+               offset=begin - 1)

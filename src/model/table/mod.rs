@@ -57,6 +57,15 @@ impl Database {
             options: Vec::new(),
         }
     }
+
+    /// The first time, in units of the precision, that is not older than the database keeps.
+    #[must_use]
+    pub fn oldest(&self, now: TimeNs) -> i64 {
+        let kept = i128::from(self.keep_days) * 86_400_000_000_000;
+        let unit = i128::from(self.precision.unit_ns());
+        let units = (i128::from(now) - kept + unit - 1).div_euclid(unit);
+        units.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+    }
 }
 
 impl Database {

@@ -5,6 +5,7 @@ pub mod decode;
 use crate::model::table::Kind;
 use crate::model::table::rows::{Cell, bytes_of, put_fixed};
 use crate::query::tables::Field;
+use crate::query::tables::store::{Columns, Values};
 
 /// Rows of a block at most.
 pub const ROWS_MAX: usize = 4096;
@@ -24,11 +25,18 @@ pub fn schema_bytes(kind: Kind) -> u32 {
     }
 }
 
-/// Encodes rows.
+/// Encodes rows that are at hand one by one.
 #[must_use]
 pub fn encode(fields: &[Field], rows: &[Vec<Cell>]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEADER_BYTES + 9 * fields.len() + rows.len() * 16);
-    for number in [1, 0, rows.len() as u32, fields.len() as u32, 0x8000_0000, 0, 0] {
+    encode_columns(fields, &Columns::of_rows(fields.len(), rows))
+}
+
+/// Encodes rows.
+#[must_use]
+pub fn encode_columns(fields: &[Field], columns: &Columns) -> Vec<u8> {
+    let rows = columns.rows;
+    let mut out = Vec::with_capacity(HEADER_BYTES + fields.len() * (9 + 9 * rows));
+    for number in [1, 0, rows as u32, fields.len() as u32, 0x8000_0000, 0, 0] {
         out.extend_from_slice(&u32::to_le_bytes(number));
     }
     for field in fields {
@@ -37,10 +45,13 @@ pub fn encode(fields: &[Field], rows: &[Vec<Cell>]) -> Vec<u8> {
     }
     let lengths = out.len();
     out.resize(lengths + 4 * fields.len(), 0);
-    for (index, field) in fields.iter().enumerate() {
-        let length = column(field.kind, index, rows, &mut out) as u32;
+    for (index, (field, values)) in fields.iter().zip(&columns.list).enumerate() {
+        let length = match field.kind.width() {
+            Some(_) => put_fixed_column(field.kind, values, rows, &mut out),
+            None => put_long_column(field.kind, values, rows, &mut out),
+        };
         let at = lengths + 4 * index;
-        out[at..at + 4].copy_from_slice(&length.to_le_bytes());
+        out[at..at + 4].copy_from_slice(&(length as u32).to_le_bytes());
     }
     out.push(0);
     let total = (out.len() as u32).to_le_bytes();
@@ -48,25 +59,56 @@ pub fn encode(fields: &[Field], rows: &[Vec<Cell>]) -> Vec<u8> {
     out
 }
 
-/// Appends a column; gives the bytes of its values.
-fn column(kind: Kind, index: usize, rows: &[Vec<Cell>], out: &mut Vec<u8>) -> usize {
-    let cell = |row: &Vec<Cell>| row.get(index).cloned().unwrap_or_default();
-    if kind.width().is_some() {
-        let start = out.len();
-        out.resize(start + rows.len().div_ceil(8), 0);
-        for (at, _) in rows.iter().enumerate().filter(|(_, row)| cell(row).is_null()) {
-            out[start + at / 8] |= 0x80 >> (at % 8);
+/// Appends values of fixed width behind the bits of their nulls; gives the bytes of the values.
+fn put_fixed_column(kind: Kind, values: &Values, rows: usize, out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.resize(start + rows.div_ceil(8), 0);
+    match values {
+        Values::Ints(_, marks) | Values::Doubles(_, marks) => {
+            let bytes = out[start..].iter_mut().enumerate();
+            bytes.for_each(|(at, byte)| *byte = marks.null_bits(at).reverse_bits());
         }
-        let values = out.len();
-        rows.iter().for_each(|row| put_fixed(kind, &cell(row), out));
-        return out.len() - values;
+        Values::Cells(cells) => {
+            for (at, _) in cells.iter().enumerate().filter(|(_, cell)| cell.is_null()) {
+                out[start + at / 8] |= 0x80 >> (at % 8);
+            }
+        }
     }
+    let begin = out.len();
+    match (kind, values) {
+        (Kind::Timestamp | Kind::BigInt, Values::Ints(list, _)) => {
+            put_each(list, i64::to_le_bytes, out);
+        }
+        (Kind::Int, Values::Ints(list, _)) => put_each(list, |n| (n as i32).to_le_bytes(), out),
+        (Kind::SmallInt, Values::Ints(list, _)) => {
+            put_each(list, |n| (n as i16).to_le_bytes(), out);
+        }
+        (Kind::TinyInt, Values::Ints(list, _)) => put_each(list, |n| [n as u8], out),
+        (Kind::Double, Values::Doubles(list, _)) => put_each(list, f64::to_le_bytes, out),
+        (Kind::Float, Values::Doubles(list, _)) => {
+            put_each(list, |n| (n as f32).to_le_bytes(), out);
+        }
+        _ => (0..rows).for_each(|row| put_fixed(kind, &values.get(row), out)),
+    }
+    out.len() - begin
+}
+
+/// Appends the bytes of each value, with nothing to be decided for it.
+fn put_each<T: Copy, const N: usize>(list: &[T], bytes: impl Fn(T) -> [u8; N], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + N * list.len(), 0);
+    let slots = out[start..].as_chunks_mut::<N>().0;
+    slots.iter_mut().zip(list).for_each(|(slot, value)| *slot = bytes(*value));
+}
+
+/// Appends values of any length behind where each begins; gives the bytes of the values.
+fn put_long_column(kind: Kind, values: &Values, rows: usize, out: &mut Vec<u8>) -> usize {
     let offsets = out.len();
-    out.resize(offsets + 4 * rows.len(), 0);
-    let values = out.len();
-    for (at, row) in rows.iter().enumerate() {
-        let cell = cell(row);
-        let offset = if cell.is_null() { -1 } else { (out.len() - values) as i32 };
+    out.resize(offsets + 4 * rows, 0);
+    let begin = out.len();
+    for at in 0..rows {
+        let cell = values.get(at);
+        let offset = if cell.is_null() { -1 } else { (out.len() - begin) as i32 };
         let place = offsets + 4 * at;
         out[place..place + 4].copy_from_slice(&offset.to_le_bytes());
         if cell.is_null() {
@@ -87,7 +129,7 @@ fn column(kind: Kind, index: usize, rows: &[Vec<Cell>], out: &mut Vec<u8>) -> us
         }
         out.extend_from_slice(bytes);
     }
-    out.len() - values
+    out.len() - begin
 }
 
 #[cfg(test)]

@@ -105,6 +105,18 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// Reads a text frame: the request and its number; otherwise the reply that says what is wrong.
+///
+/// # Errors
+/// See above.
+pub fn received(text: &[u8]) -> Result<(Ask<'_>, u64), Vec<u8>> {
+    let ask = Ask::read(text).map_err(|wrong| Reply::new("", 0, Some(&wrong), 0).end())?;
+    match ask.request() {
+        Ok(request) => Ok((ask, request)),
+        Err(wrong) => Err(Reply::new(&ask.action, 0, Some(&wrong), 0).end()),
+    }
+}
+
 /// A reply under construction.
 #[derive(Clone, Debug)]
 pub struct Reply(Vec<u8>);

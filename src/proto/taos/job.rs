@@ -9,19 +9,33 @@ use crate::model::event::QueryOutput;
 use crate::model::table::Precision;
 use crate::query::dialect::taos::Wrong;
 use crate::query::pull::{Bench, Job};
+use crate::query::tables::select::{Cursor, Step};
 use crate::query::tables::{Done, Field, Rows, Who, World, execute};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Blocks that are made before anybody has fetched.
+pub const AHEAD_FIRST: usize = 2;
+/// How long a worker makes blocks of one result before others have their turn.
+const TURN: Duration = Duration::from_millis(20);
+/// Bytes that a block may have, about.
+const BLOCK_BYTES: usize = 4 << 20;
+
+/// Rows and bytes of a block.
+pub type Block = (usize, Vec<u8>);
 
 /// A result as it goes out over a WebSocket.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Table {
     /// Its columns.
     pub fields: Vec<Field>,
     /// What its times count.
     pub precision: Precision,
-    /// Rows and bytes of each block.
-    pub blocks: VecDeque<(usize, Vec<u8>)>,
+    /// The blocks that are made.
+    pub blocks: VecDeque<Block>,
+    /// What makes the others.
+    pub source: Option<Source>,
 }
 
 impl Table {
@@ -30,12 +44,94 @@ impl Table {
     pub fn of(rows: Rows) -> Self {
         let encode = |part: &[Vec<_>]| (part.len(), block::encode(&rows.fields, part));
         let blocks = rows.rows.chunks(block::ROWS_MAX).map(encode).collect();
-        Self { fields: rows.fields, precision: rows.precision, blocks }
+        Self { fields: rows.fields, precision: rows.precision, blocks, source: None }
+    }
+
+    /// The same of rows that are made as they are read: the first of them.
+    #[must_use]
+    pub fn begin(cursor: Box<Cursor>, bench: &mut dyn Bench) -> Self {
+        let (fields, precision) = (cursor.fields.clone(), cursor.precision);
+        let width = fields.iter().map(|field| block::schema_bytes(field.kind) as usize).sum();
+        let source = Source(Arc::new(Mutex::new(Making { cursor: Some(cursor), width })));
+        let made = source.make(AHEAD_FIRST, bench);
+        let source = (!made.ended).then_some(source);
+        Self { fields, precision, blocks: made.blocks, source }
+    }
+}
+
+/// The rows of a result that are still to be made, held by its connection and lent to a worker.
+#[derive(Clone, Debug)]
+pub struct Source(Arc<Mutex<Making>>);
+
+#[derive(Debug)]
+struct Making {
+    /// `None`: there are no more.
+    cursor: Option<Box<Cursor>>,
+    /// Bytes of a row, as far as it is known.
+    width: usize,
+}
+
+/// What was made.
+#[derive(Debug)]
+pub struct Made {
+    /// None if the worker's turn was over before the first was full.
+    pub blocks: VecDeque<Block>,
+    /// There are no more.
+    pub ended: bool,
+}
+
+impl Source {
+    /// Makes blocks, so many at most, for a turn.
+    fn make(&self, most: usize, bench: &mut dyn Bench) -> Made {
+        let mut making = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Making { cursor: slot, width } = &mut *making;
+        let mut blocks = VecDeque::new();
+        let end = bench.elapsed() + TURN;
+        let mut is_over = || bench.elapsed() >= end || bench.check().is_err();
+        while let Some(cursor) = slot
+            && blocks.len() < most
+            && (blocks.is_empty() || !is_over())
+        {
+            let rows = (BLOCK_BYTES / (*width).max(1)).clamp(1, block::ROWS_MAX);
+            match cursor.next(rows, &mut is_over) {
+                Step::Some(columns) => {
+                    let bytes = block::encode_columns(&cursor.fields, &columns);
+                    *width = bytes.len() / columns.rows.max(1);
+                    blocks.push_back((columns.rows, bytes));
+                }
+                Step::Pause => break,
+                Step::End => *slot = None,
+            }
+        }
+        Made { blocks, ended: slot.is_none() }
+    }
+}
+
+/// Makes further blocks of a result; without a slot it only lets go of it, which may take long.
+#[derive(Debug)]
+pub struct Refill {
+    /// What makes them.
+    pub source: Source,
+    /// How many.
+    pub most: usize,
+    /// Where they go.
+    pub slot: Option<Slot<Made>>,
+}
+
+impl Job for Refill {
+    fn run(self: Box<Self>, bench: &mut dyn Bench) {
+        let Self { source, most, slot } = *self;
+        if let Some(slot) = slot {
+            slot.put(Ok(source.make(most, bench)));
+        }
+        drop(source);
+        // Nobody is left to be told if this fails.
+        let _ = bench.emit(QueryOutput::Finished(Vec::new()));
     }
 }
 
 /// What came of a statement.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Answer {
     /// A result.
     Table(Table),
@@ -99,12 +195,13 @@ impl Statement {
     fn answer(&self, bench: &mut dyn Bench) -> Outcome {
         let done = execute(&mut World::new(bench, &self.who), &self.text)?;
         if let Some(form) = &self.form {
-            return Ok(Answer::Body(rest::body(&done, form)));
+            return rest::body(done, form, bench).map(Answer::Body);
         }
         Ok(match done {
             Done::Affected(count) => Answer::Affected(count),
             Done::Use(database) => Answer::Use(database),
             Done::Rows(rows) => Answer::Table(Table::of(rows)),
+            Done::Cursor(cursor) => Answer::Table(Table::begin(cursor, bench)),
         })
     }
 }

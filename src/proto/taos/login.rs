@@ -66,6 +66,43 @@ pub fn parse_zone(text: &str) -> Option<Tz> {
     text.parse().ok()
 }
 
+/// The zone that a request names, else that of everybody.
+///
+/// # Errors
+/// There is none of that name.
+pub(super) fn zone_of(ask: &Ask<'_>) -> Result<Tz, Wrong> {
+    match ask.text("tz")?.as_str() {
+        "" => Ok(Tz::UTC),
+        text => parse_zone(text)
+            .ok_or_else(|| Wrong::new(0x0118, format!("Invalid parameters: tz {text}"))),
+    }
+}
+
+/// Who signs in by a request; `token`: one of the handshake.
+///
+/// # Errors
+/// Nobody.
+pub(super) fn user_of(
+    ask: &Ask<'_>,
+    token: Option<&String>,
+    peer: IpAddr,
+    intake: &dyn Intake,
+) -> Result<Option<Arc<User>>, Wrong> {
+    let (user, password) = (ask.text("user")?, ask.text("password")?);
+    let own = ask.text("bearer_token")?;
+    let token = if own.is_empty() { token } else { Some(&own) };
+    match token.filter(|_| user.is_empty()) {
+        Some(token) => access::identify_token(token, peer, intake),
+        None => access::identify(&user, &password, peer, intake),
+    }
+}
+
+/// Adds `list_instances`, the only one there is.
+pub(super) fn put_instances(reply: &mut Reply, intake: &dyn Intake) {
+    let own = intake.config().listen.taos.map(|address| address.to_string());
+    reply.raw("list_instances", &texts(own.as_deref()));
+}
+
 /// Who runs a statement.
 #[must_use]
 pub fn who(
@@ -102,8 +139,7 @@ impl Login {
         let mut reply = Reply::new("conn", request, None, timing);
         reply.text("version", &intake.config().taos.version);
         if self.client.list_instances {
-            let own = intake.config().listen.taos.map(|address| address.to_string());
-            reply.raw("list_instances", &texts(own.as_deref()));
+            put_instances(&mut reply, intake);
         }
         reply.end()
     }

@@ -8,6 +8,7 @@ mod job;
 mod login;
 mod people;
 mod rest;
+mod results;
 mod schemaless;
 mod session;
 mod tmq;

@@ -1,18 +1,21 @@
 //! HTTP: one statement, one answer, and the handshake of WebSockets (taos, sections 2 and 9).
 
 use super::access;
+use super::block::ROWS_MAX;
 use super::codec::numbers;
 use super::job::Answer;
 use super::schemaless;
 use super::session::{Pending, Taos, parse_zone};
 use crate::config::User;
 use crate::model::json::{elements, write_string};
-use crate::model::table::Kind;
 use crate::model::table::rows::{Cell, write_json};
+use crate::model::table::{Kind, Precision};
 use crate::proto::contract::HttpReply;
 use crate::proto::{Intake, PeerInfo, Request};
 use crate::query::dialect::taos::Wrong;
-use crate::query::tables::{Done, codes, time};
+use crate::query::pull::Bench;
+use crate::query::tables::select::Step;
+use crate::query::tables::{Done, Field, codes, time};
 use crate::wire::http::{percent_decode, query_value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -24,6 +27,8 @@ const JSON: Option<&str> = Some("application/json; charset=utf-8");
 const SOCKETS: &[&str] = &["/ws", "/rest/ws", "/rest/stmt", "/rest/schemaless"];
 /// That of subscriptions.
 const SUBSCRIPTIONS: &str = "/rest/tmq";
+/// Bytes of an answer, about.
+const BODY_BYTES_MAX: usize = 1 << 30;
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug)]
@@ -249,24 +254,18 @@ pub(super) fn error_body(wrong: &Wrong) -> Vec<u8> {
 }
 
 /// The body of an answer.
-#[must_use]
-pub fn body(done: &Done, form: &Form) -> Vec<u8> {
-    let rows = match done {
-        Done::Rows(rows) => rows,
-        Done::Affected(_) | Done::Use(_) => {
-            let count = if let Done::Affected(count) = done { *count } else { 0 };
-            let data = match form.objects {
-                true => format!("{{\"affected_rows\":{count}}}"),
-                false => format!("[{count}]"),
-            };
-            let meta = "[[\"affected_rows\",\"INT\",4]]";
-            let text =
-                format!("{{\"code\":0,\"column_meta\":{meta},\"data\":[{data}],\"rows\":1}}");
-            return text.into_bytes();
-        }
+///
+/// # Errors
+/// It would be too long, or the query must end.
+pub fn body(done: Done, form: &Form, bench: &mut dyn Bench) -> Result<Vec<u8>, Wrong> {
+    let (fields, precision) = match &done {
+        Done::Rows(rows) => (rows.fields.clone(), rows.precision),
+        Done::Cursor(cursor) => (cursor.fields.clone(), cursor.precision),
+        Done::Affected(count) => return Ok(counted(*count, form)),
+        Done::Use(_) => return Ok(counted(0, form)),
     };
     let mut out = b"{\"code\":0,\"column_meta\":[".to_vec();
-    for (index, field) in rows.fields.iter().enumerate() {
+    for (index, field) in fields.iter().enumerate() {
         out.extend_from_slice(if index > 0 { b",[" } else { b"[" });
         write_string(&mut out, &field.name);
         let kind = field.kind;
@@ -274,28 +273,60 @@ pub fn body(done: &Done, form: &Form) -> Vec<u8> {
         out.extend_from_slice(tail.as_bytes());
     }
     out.extend_from_slice(b"],\"data\":[");
-    for (at, row) in rows.rows.iter().enumerate() {
-        if at > 0 {
+    let mut count = 0;
+    let mut put = |row: &[Cell], out: &mut Vec<u8>| {
+        if count > 0 {
             out.push(b',');
         }
-        out.push(if form.objects { b'{' } else { b'[' });
-        for (index, (cell, field)) in row.iter().zip(&rows.fields).enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            if form.objects {
-                write_string(&mut out, &field.name);
-                out.push(b':');
-            }
-            match (field.kind, cell) {
-                (Kind::Timestamp, Cell::Int(at)) => {
-                    write_string(&mut out, &time::iso(*at, rows.precision, form.zone));
+        count += 1;
+        put_row(row, &fields, precision, form, out);
+    };
+    match done {
+        Done::Cursor(mut cursor) => loop {
+            match cursor.next(ROWS_MAX, &mut || bench.check().is_err()) {
+                Step::Some(columns) => {
+                    (0..columns.rows).for_each(|at| put(&columns.row(at), &mut out));
                 }
-                (kind, cell) => write_json(kind, cell, &mut out),
+                Step::Pause => return Err(Wrong::new(0xFFFF, "the query was stopped")),
+                Step::End => break,
             }
-        }
-        out.push(if form.objects { b'}' } else { b']' });
+            if out.len() > BODY_BYTES_MAX {
+                return Err(codes::too_much_memory());
+            }
+        },
+        Done::Rows(rows) => rows.rows.iter().for_each(|row| put(row, &mut out)),
+        _ => {}
     }
-    out.extend_from_slice(format!("],\"rows\":{}}}", rows.rows.len()).as_bytes());
-    out
+    out.extend_from_slice(format!("],\"rows\":{count}}}").as_bytes());
+    Ok(out)
+}
+
+/// So many rows were written.
+fn counted(count: u64, form: &Form) -> Vec<u8> {
+    let data = match form.objects {
+        true => format!("{{\"affected_rows\":{count}}}"),
+        false => format!("[{count}]"),
+    };
+    let meta = "[[\"affected_rows\",\"INT\",4]]";
+    format!("{{\"code\":0,\"column_meta\":{meta},\"data\":[{data}],\"rows\":1}}").into_bytes()
+}
+
+fn put_row(row: &[Cell], fields: &[Field], precision: Precision, form: &Form, out: &mut Vec<u8>) {
+    out.push(if form.objects { b'{' } else { b'[' });
+    for (index, (cell, field)) in row.iter().zip(fields).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        if form.objects {
+            write_string(out, &field.name);
+            out.push(b':');
+        }
+        match (field.kind, cell) {
+            (Kind::Timestamp, Cell::Int(at)) => {
+                write_string(out, &time::iso(*at, precision, form.zone));
+            }
+            (kind, cell) => write_json(kind, cell, out),
+        }
+    }
+    out.push(if form.objects { b'}' } else { b']' });
 }

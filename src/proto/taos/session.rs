@@ -1,31 +1,26 @@
 //! One connection of a TDengine client: requests one after the other, answered in order.
 //!
 //! Method: what needs tables runs on a query worker, and the connection is not read meanwhile.
-//! Results stay here as blocks until they are fetched or freed.
+//! What a client fetches of results is theirs ([`super::results`]).
 
-use super::access;
 use super::bind::{self, Statements};
-use super::codec::{Ask, Frame, Reply, fault, fetched, numbers, texts};
-use super::job::{Answer, Outcome, Slot, Statement, Table};
-use super::login::Client;
+use super::codec::{Ask, Frame, Reply, fault, received};
+use super::job::{Answer, Outcome, Slot, Statement};
+use super::login::{Client, user_of, zone_of};
 pub use super::login::{Login, parse_zone, who};
 use super::rest;
+use super::results::{self, Fetch, Form, Results};
 use super::tmq::Tmq;
 use crate::fanout::Outbox;
 use crate::model::event::{Event, Reply as Told};
-use crate::model::table::Kind;
 use crate::model::value::Value;
 use crate::proto::{CloseReason, Intake, Message, PeerInfo, Session, Violation};
 use crate::query::dialect::taos::Wrong;
 use crate::query::tables::Who;
-use chrono_tz::Tz;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Silence after which a peer is pinged.
 const PING_MS: u64 = 54_000;
-/// Results that are open at once; one more frees the oldest.
-const RESULTS_MAX: usize = 256;
 
 /// A statement under way.
 #[derive(Debug)]
@@ -38,14 +33,6 @@ pub(super) enum Pending {
     Conn { request: u64, begun: i64, login: Box<Login> },
 }
 
-/// A result that a client fetches.
-#[derive(Debug)]
-struct Held {
-    table: Table,
-    /// The block that the last `fetch` announced.
-    announced: Option<Vec<u8>>,
-}
-
 /// See the module's page.
 #[derive(Debug, Default)]
 pub struct Taos {
@@ -56,8 +43,7 @@ pub struct Taos {
     pub(super) login: Option<Login>,
     pending: Option<(Slot, Pending)>,
     pub(super) statements: Statements,
-    results: BTreeMap<u64, Held>,
-    pub(super) last_result: u64,
+    pub(super) results: Results,
 }
 
 impl Taos {
@@ -83,13 +69,9 @@ impl Taos {
         intake: &mut dyn Intake,
         out: &mut Outbox<'_>,
     ) {
-        let ask = match Ask::read(text) {
-            Ok(ask) => ask,
-            Err(wrong) => return out.text(&Reply::new("", 0, Some(&wrong), 0).end()),
-        };
-        let request = match ask.request() {
-            Ok(request) => request,
-            Err(wrong) => return out.text(&Reply::new(&ask.action, 0, Some(&wrong), 0).end()),
+        let (ask, request) = match received(text) {
+            Ok(it) => it,
+            Err(reply) => return out.text(&reply),
         };
         if let Err(wrong) = self.act(&ask, request, peer, intake, out) {
             let mut reply = Reply::new(&ask.action, request, Some(&wrong), 0);
@@ -129,16 +111,22 @@ impl Taos {
                 self.query("query", request, sql, intake);
                 return Ok(());
             }
-            "fetch" => return self.fetch(request, ask.number("id")?, out),
-            "fetch_block" => return self.fetch_block(ask.number("id")?, out),
+            "fetch" => {
+                let fetch = Fetch { request, id: ask.number("id")?, form: Form::Text };
+                self.results.fetch(fetch, intake, out);
+                return Ok(());
+            }
+            "fetch_block" => {
+                out.binary(&self.results.announced(ask.number("id")?)?);
+                return Ok(());
+            }
             "free_result" => {
-                self.results.remove(&ask.number("id")?);
+                self.results.free(ask.number("id")?, intake);
                 return Ok(());
             }
             "num_fields" => {
-                let held = self.results.get(&ask.number("result_id")?);
-                let held = held.ok_or_else(|| fault("result is nil"))?;
-                reply.put("num_fields", held.table.fields.len() as u64);
+                let fields = self.results.fields(ask.number("result_id")?)?;
+                reply.put("num_fields", fields.len() as u64);
             }
             "get_current_db" => reply.text("db", login.database.as_deref().unwrap_or("")),
             "get_server_info" => reply.text("info", &intake.config().taos.version),
@@ -160,22 +148,13 @@ impl Taos {
         if self.login.is_some() {
             return Err(fault("duplicate connections"));
         }
-        let (user, password) = (ask.text("user")?, ask.text("password")?);
-        let (database, token) = (ask.text("db")?, ask.text("bearer_token")?);
+        let database = ask.text("db")?;
         if !matches!(ask.arg("mode"), Value::Missing | Value::Null | Value::Int(0)) {
             let mode = ask.number("mode")?;
             return Err(fault(format!("unexpected mode:{mode}")));
         }
-        let zone = match ask.text("tz")?.as_str() {
-            "" => Tz::UTC,
-            text => parse_zone(text)
-                .ok_or_else(|| Wrong::new(0x0118, format!("Invalid parameters: tz {text}")))?,
-        };
-        let token = if token.is_empty() { self.token.clone() } else { Some(token) };
-        let user = match token.filter(|_| user.is_empty()) {
-            Some(token) => access::identify_token(&token, peer, intake)?,
-            None => access::identify(&user, &password, peer, intake)?,
-        };
+        let zone = zone_of(ask)?;
+        let user = user_of(ask, self.token.as_ref(), peer, intake)?;
         let begun = intake.now();
         let login = Login { user, database: None, zone, client: Client::of(ask, peer)? };
         if database.is_empty() {
@@ -196,41 +175,6 @@ impl Taos {
         let who = login.who(intake);
         let begun = intake.now();
         self.run(sql, who, None, Pending::Query { action, request, begun }, intake);
-    }
-
-    fn fetch(&mut self, request: u64, id: u64, out: &mut Outbox<'_>) -> Result<(), Wrong> {
-        let held = self.results.get_mut(&id).ok_or_else(|| fault("result is nil"))?;
-        let mut reply = Reply::new("fetch", request, None, 0);
-        reply.put("id", id);
-        match held.table.blocks.pop_front() {
-            Some((rows, block)) => {
-                held.announced = Some(block);
-                let bytes = |field: &crate::query::tables::Field| {
-                    u64::from(super::block::schema_bytes(field.kind))
-                };
-                reply.raw("completed", "false");
-                reply.raw("lengths", &numbers(held.table.fields.iter().map(bytes)));
-                reply.put("rows", rows as u64);
-            }
-            None => {
-                self.results.remove(&id);
-                reply.raw("completed", "true");
-                reply.raw("lengths", "null");
-                reply.put("rows", 0);
-            }
-        }
-        out.text(&reply.end());
-        Ok(())
-    }
-
-    fn fetch_block(&mut self, id: u64, out: &mut Outbox<'_>) -> Result<(), Wrong> {
-        let held = self.results.get(&id).ok_or_else(|| fault("result is nil"))?;
-        let block = held.announced.as_ref().ok_or_else(|| fault("block is nil"))?;
-        let mut frame = 0_u64.to_le_bytes().to_vec();
-        frame.extend_from_slice(&id.to_le_bytes());
-        frame.extend_from_slice(block);
-        out.binary(&frame);
-        Ok(())
     }
 
     fn on_binary(&mut self, bytes: &[u8], intake: &mut dyn Intake, out: &mut Outbox<'_>) {
@@ -270,27 +214,12 @@ impl Taos {
                 if frame.rest.len() < 2 {
                     return Err(fault("message length is too short"));
                 }
-                let reply = self.next_block(frame.request, frame.object);
-                out.binary(&reply);
+                let (request, id) = (frame.request, frame.object);
+                self.results.fetch(Fetch { request, id, form: Form::Binary }, intake, out);
             }
             _ => return self.act_statement_frame(frame, intake),
         }
         Ok(())
-    }
-
-    fn next_block(&mut self, request: u64, id: u64) -> Vec<u8> {
-        let Some(held) = self.results.get_mut(&id) else {
-            let known = id > 0 && id <= self.last_result;
-            let text = if known { "result has been freed" } else { "result is nil" };
-            return fetched(request, id, 0, Err(&fault(text)));
-        };
-        match held.table.blocks.pop_front() {
-            Some((_, block)) => fetched(request, id, 0, Ok(Some(&block))),
-            None => {
-                self.results.remove(&id);
-                fetched(request, id, 0, Ok(None))
-            }
-        }
     }
 
     fn on_outcome(
@@ -317,14 +246,21 @@ impl Taos {
                 let timing = spent(begun, intake);
                 let reply = match outcome {
                     Err(wrong) => Reply::new(action, request, Some(&wrong), timing),
-                    Ok(answer) => self.answered(action, request, timing, answer),
+                    Ok(answer) => self.answered(action, request, timing, answer, intake),
                 };
                 out.text(&reply.end());
             }
         }
     }
 
-    fn answered(&mut self, action: &str, request: u64, timing: u64, answer: Answer) -> Reply {
+    fn answered(
+        &mut self,
+        action: &str,
+        request: u64,
+        timing: u64,
+        answer: Answer,
+        intake: &mut dyn Intake,
+    ) -> Reply {
         let mut reply = Reply::new(action, request, None, timing);
         let table = match answer {
             Answer::Table(table) => table,
@@ -339,55 +275,14 @@ impl Taos {
                     }
                     _ => 0,
                 };
-                reply.put("id", 0);
-                reply.raw("is_update", "true");
-                reply.put("affected_rows", affected);
-                reply.put("fields_count", 0);
-                for name in LISTS {
-                    reply.raw(name, "null");
-                }
-                reply.put("precision", 0);
+                results::no_result(affected, &mut reply);
                 return reply;
             }
         };
-        self.describe(table, &mut reply);
+        self.results.open(table, &mut reply, intake);
         reply
     }
-
-    /// Opens a result, and says what it is.
-    pub(super) fn describe(&mut self, table: Table, reply: &mut Reply) {
-        self.last_result += 1;
-        let id = self.last_result;
-        reply.put("id", id);
-        reply.raw("is_update", "false");
-        reply.put("affected_rows", 0);
-        let fields = &table.fields;
-        reply.put("fields_count", fields.len() as u64);
-        let each = |f: fn(&crate::query::tables::Field) -> u64| numbers(fields.iter().map(f));
-        reply.raw("fields_names", &texts(fields.iter().map(|field| field.name.as_str())));
-        reply.raw("fields_types", &each(|field| u64::from(field.kind.code())));
-        reply.raw("fields_lengths", &each(|field| u64::from(field.kind.length())));
-        reply.raw("fields_precisions", &each(|field| digits(field).0));
-        reply.raw("fields_scales", &each(|field| digits(field).1));
-        reply.put("precision", u64::from(table.precision.code()));
-        if self.results.len() >= RESULTS_MAX {
-            self.results.pop_first();
-        }
-        self.results.insert(id, Held { table, announced: None });
-    }
 }
-
-/// Digits and scale of a decimal.
-fn digits(field: &crate::query::tables::Field) -> (u64, u64) {
-    match field.kind {
-        Kind::Decimal(digits, scale) => (u64::from(digits), u64::from(scale)),
-        _ => (0, 0),
-    }
-}
-
-/// Members that are lists in the reply to a query.
-const LISTS: [&str; 5] =
-    ["fields_names", "fields_types", "fields_lengths", "fields_precisions", "fields_scales"];
 
 impl Session for Taos {
     fn on_open(&mut self, _peer: &PeerInfo, intake: &mut dyn Intake, _out: &mut Outbox<'_>) {
@@ -423,6 +318,11 @@ impl Session for Taos {
             };
         }
         if let Event::Reply(Told::Query(_)) = event {
+            // What was asked for first is answered first, and nothing is asked for behind a
+            // statement.
+            if self.results.is_refilling() {
+                return self.results.on_refill(intake, out);
+            }
             match self.pending.take() {
                 Some((slot, pending)) => self.on_outcome(slot.take(), pending, intake, out),
                 None => self.on_statement(intake, out),
@@ -438,11 +338,11 @@ impl Session for Taos {
         }
     }
 
-    fn on_close(&mut self, _why: CloseReason, _intake: &mut dyn Intake) {
+    fn on_close(&mut self, _why: CloseReason, intake: &mut dyn Intake) {
         if let Some(tmq) = &mut self.tmq {
             tmq.on_close();
         }
-        self.results.clear();
+        self.results.clear(intake);
         self.statements.clear();
     }
 

@@ -3,6 +3,7 @@
 use super::insert::{hide, subtable};
 use super::relation::{PERFORMANCE, SCHEMA, Target, database_of, find, topic_name};
 use super::schema::people;
+use super::store::keep;
 use super::subscription::{Subscription, check_used, create_topic, drop_group, drop_topic};
 use super::{World, codes};
 use crate::model::command::Definitions;
@@ -160,7 +161,11 @@ fn alter_database(world: &mut World<'_>, name: &str, options: &[(String, String)
     apply_options(&mut database, options)?;
     let value = entry::encode_database(&database);
     let put = Entry::put(entry::DATABASE_FAMILY, name, value, Require::Any);
-    define(world, entries(vec![put]), codes::database_exists)
+    define(world, entries(vec![put]), codes::database_exists)?;
+    if options.iter().any(|(name, _)| name == "keep") {
+        keep::walk(world.bench, Some(name));
+    }
+    Ok(())
 }
 
 fn drop_database(world: &mut World<'_>, name: &str, if_exists: bool) -> Outcome {

@@ -9,7 +9,7 @@ use crate::model::command::Definitions;
 use crate::model::refusal::Refusal;
 use crate::model::table::packed::encode_columns;
 use crate::model::table::rows::{Cell, Deed, encode};
-use crate::model::table::{Column, Entry, Kind, Packed, Require, Subtable, Table, entry};
+use crate::model::table::{Column, Database, Entry, Kind, Packed, Require, Subtable, Table, entry};
 use crate::model::topic::Topic;
 use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::{Expr, Insert, InsertPart, Name, Using};
@@ -187,15 +187,11 @@ pub fn plan_packed(
     let first = columns.first().filter(|packed| Some(packed.column.id) == time);
     let first = first.filter(|times| !times.has_nulls()).ok_or_else(codes::bad_value)?;
     let database = world.tables.database(place.table.name.database());
-    let days = database.map_or(3650, |database| database.keep_days);
-    let oldest = i128::from(world.bench.now()) - i128::from(days) * 86_400_000_000_000;
-    let unit = i128::from(place.table.precision.unit_ns());
-    // The first unit at or behind this many nanoseconds.
-    let at = |ns: i128| {
-        let units = (ns + unit - 1).div_euclid(unit);
-        units.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
-    };
-    let allowed = at(oldest)..at(LAST_SECOND * 1_000_000_000);
+    let precision = place.table.precision;
+    let plain = || Database { precision, ..Database::plain("") }.into();
+    let oldest = database.unwrap_or_else(plain).oldest(world.bench.now());
+    let latest = LAST_SECOND * i128::from(1_000_000_000 / precision.unit_ns());
+    let allowed = oldest..i64::try_from(latest).unwrap_or(i64::MAX);
     if first.longs().all(|time| allowed.contains(&time)) {
         Ok(Planned { place, columns })
     } else {

@@ -26,7 +26,9 @@ use super::pull::Bench;
 use crate::model::table::rows::Cell;
 use crate::model::table::{Kind, Precision, Tables};
 use convert::Clock;
-use expr::bind::About;
+use expr::bind::{About, Binder};
+use relation::RelationColumn;
+use select::{Cursor, Found};
 use std::sync::Arc;
 
 /// What the user may do.
@@ -119,6 +121,37 @@ impl<'a> World<'a> {
     }
 }
 
+/// What expressions of a statement are bound in, whatever its columns.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Now, and what times count.
+    pub clock: Clock,
+    about: About,
+    parameters: Vec<Cell>,
+}
+
+impl Scope {
+    /// Of a statement, over a relation of this precision.
+    #[must_use]
+    pub fn of(world: &World<'_>, precision: Precision) -> Self {
+        let clock = Clock { precision, ..world.clock() };
+        Self { clock, about: world.about.clone(), parameters: world.parameters.clone() }
+    }
+
+    /// For these columns, outside of aggregates and windows.
+    #[must_use]
+    pub fn binder<'s>(&'s self, columns: &'s [RelationColumn]) -> Binder<'s> {
+        Binder {
+            columns,
+            clock: &self.clock,
+            about: &self.about,
+            parameters: &self.parameters,
+            aggregates: None,
+            windows: false,
+        }
+    }
+}
+
 /// A column of a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
@@ -140,10 +173,12 @@ pub struct Rows {
 }
 
 /// What a statement came to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Done {
     /// Rows.
     Rows(Rows),
+    /// Rows that are made as they are read.
+    Cursor(Box<Cursor>),
     /// So many rows were written.
     Affected(u64),
     /// The session's database is this now.
@@ -172,7 +207,10 @@ pub fn carry_out(world: &mut World<'_>, statement: &Statement) -> Result<Done, W
     match statement {
         Statement::Query(query) => {
             may(rights.read)?;
-            select::run(world, query).map(Done::Rows)
+            select::open(world, query).map(|found| match found {
+                Found::Rows(rows) => Done::Rows(rows),
+                Found::Cursor(cursor) => Done::Cursor(cursor),
+            })
         }
         Statement::Show(what) => {
             may(rights.read)?;

@@ -6,7 +6,7 @@
 //! names are read.
 
 use super::select::scan::{Part, Scan};
-use super::store::{Sheet, Sheets, stand};
+use super::store::{Sheet, Sheets, oldest_of, stand};
 use super::{World, codes, foreign, show};
 use crate::model::name::TopicName;
 use crate::model::table::rows::Cell;
@@ -132,15 +132,27 @@ pub fn load(
                     stand(world.bench, &topic)?,
                     world.tables.subtables_of(&table.name).into_iter().cloned().collect(),
                 );
-                fill(&table, Shape::Super, &sheets, subs, needed)
+                fill((&table, oldest_of(world.bench, &topic)), Shape::Super, &sheets, subs, needed)
             }
             Target::Table(table, topic) => {
                 let sheets = stand(world.bench, &topic)?;
-                fill(&table, Shape::Normal, &sheets, Vec::new(), needed)
+                fill(
+                    (&table, oldest_of(world.bench, &topic)),
+                    Shape::Normal,
+                    &sheets,
+                    Vec::new(),
+                    needed,
+                )
             }
             Target::Sub(sub, table, topic) => {
                 let sheets = stand(world.bench, &topic)?;
-                fill(&table, Shape::Sub, &sheets, vec![sub], needed)
+                fill(
+                    (&table, oldest_of(world.bench, &topic)),
+                    Shape::Sub,
+                    &sheets,
+                    vec![sub],
+                    needed,
+                )
             }
             Target::Foreign(topic) => foreign::load(world, &topic)?,
         }
@@ -160,7 +172,7 @@ enum Shape {
 }
 
 fn fill(
-    table: &Table,
+    (table, oldest): (&Table, i64),
     shape: Shape,
     sheets: &Sheets,
     subs: Vec<Arc<Subtable>>,
@@ -188,7 +200,7 @@ fn fill(
     relation.columns.extend(tags.iter().map(|c| column(&c.name, c.kind, shown, true)));
     relation.columns.push(column(&"tbname".into(), Kind::Varchar(NAME_LENGTH), false, true));
     let ids = columns.iter().skip(1).map(|column| column.id).collect();
-    let part = |sheet: &Arc<Sheet>, tail| Part { sheet: Arc::clone(sheet), tail };
+    let part = |sheet: &Arc<Sheet>, tail| Part { sheet: Arc::clone(sheet), tail, oldest };
     let parts = if shape == Shape::Normal {
         sheets
             .get("")

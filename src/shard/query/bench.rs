@@ -205,6 +205,10 @@ impl Bench for Worker {
         answers.iter().try_for_each(|answer| self.done(answer))
     }
 
+    fn discard(&mut self, topic: TopicId, below: Offset) {
+        self.mail(self.process.owner_of(topic), Mail::Discard { topic, below });
+    }
+
     fn tail(&mut self, topic: TopicId, from: Offset) -> Result<Box<dyn Tail>, Fault> {
         let view = self.snapshot(topic)?.view;
         let view = view.ok_or_else(|| Fault::new("the topic keeps nothing"))?;

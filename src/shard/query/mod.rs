@@ -94,6 +94,15 @@ pub struct Task {
     pub job: Box<dyn Job>,
 }
 
+impl Task {
+    /// One that nobody waits for, and that counts for no front-end.
+    #[must_use]
+    pub fn of_nobody(shard: u16, now: TimeNs, job: Box<dyn Job>) -> Self {
+        let (origin, control) = (Origin::nobody(shard), Arc::default());
+        Self { origin, front: u8::MAX, now, control, job }
+    }
+}
+
 impl std::fmt::Debug for Task {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Task").field("origin", &self.origin).finish_non_exhaustive()

@@ -115,6 +115,8 @@ pub struct Owner {
     /// Appends of flows that were all there already.
     repeated: Vec<Origin>,
     pub(super) numberings: Arc<Numberings>,
+    /// Definitions that subscribers are to be told of when the log takes them; on shard 0.
+    pub(super) untold: VecDeque<Vec<u8>>,
 }
 
 /// Tag of a topic's log.
@@ -159,6 +161,7 @@ impl Owner {
             events: Vec::new(),
             repeated: Vec::new(),
             numberings,
+            untold: VecDeque::new(),
         }
     }
 
@@ -413,6 +416,7 @@ impl Owner {
 
     /// Every second: retention, space, unacknowledged messages.
     pub fn tick(&mut self, now: i64, now_ms: u64) {
+        self.tell_late();
         let (ids, defaults): (Vec<TopicId>, _) =
             (self.topics.keys().copied().collect(), self.retention);
         for id in ids {
@@ -434,6 +438,15 @@ impl Owner {
             && let Store::Log(partition) = &mut owned.store
         {
             partition.retain(&mut self.disk, &keeps(&owned.topic, self.retention), now);
+        }
+    }
+
+    /// Lets go of the records of a topic below an offset.
+    pub fn discard(&mut self, topic: TopicId, below: Offset) {
+        if let Some(owned) = self.topics.get_mut(&topic)
+            && let Store::Log(partition) = &mut owned.store
+        {
+            partition.discard_below(&mut self.disk, below);
         }
     }
 

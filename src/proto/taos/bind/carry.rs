@@ -287,9 +287,11 @@ impl State {
                     None if *count > 0 => return misused(),
                     None => {}
                 }
-                if let Done::Rows(rows) = carry_out(world, statement)? {
-                    self.result = Some(Table::of(rows));
-                }
+                self.result = match carry_out(world, statement)? {
+                    Done::Rows(rows) => Some(Table::of(rows)),
+                    Done::Cursor(cursor) => Some(Table::begin(cursor, world.bench)),
+                    _ => None,
+                };
                 Ok(Told::Affected(0))
             }
         }

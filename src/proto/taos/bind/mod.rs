@@ -131,7 +131,12 @@ pub(super) fn mark(reply: &mut Reply, ask: &Ask<'_>) {
     if version_of(&ask.action).is_some() {
         reply.put("stmt_id", ask.number("stmt_id").unwrap_or(0));
     }
-    if matches!(ask.action.as_str(), "prepare" | "stmt2_prepare") {
+    mark_prepare(reply, &ask.action);
+}
+
+/// A client in use ends its process on an error of a prepare without this.
+fn mark_prepare(reply: &mut Reply, action: &str) {
+    if matches!(action, "prepare" | "stmt2_prepare") {
         reply.raw("is_insert", "false");
     }
 }
@@ -170,9 +175,9 @@ impl Taos {
             "add_batch" => shared.lock().add_batch()?,
             "use_result" | "stmt2_result" => {
                 let table = shared.lock().take_result(version == Version::Two)?;
-                self.describe(table, &mut reply);
+                let id = self.results.open(table, &mut reply, intake);
                 if version == Version::One {
-                    reply.put("result_id", self.last_result);
+                    reply.put("result_id", id);
                 }
             }
             _ => {
@@ -250,9 +255,7 @@ impl Taos {
         }
         match told {
             Ok(told) => told.put(&mut reply),
-            // A client in use ends its process on an error without it.
-            Err(_) if pending.action.ends_with("prepare") => reply.raw("is_insert", "false"),
-            Err(_) => {}
+            Err(_) => mark_prepare(&mut reply, &pending.action),
         }
         out.text(&reply.end());
     }

@@ -185,6 +185,7 @@ mod tests {
     use super::*;
     use crate::model::table::rows::{Cell, write_hex};
     use crate::model::table::{Kind, Precision};
+    use crate::proto::taos::block::decode::Bytes;
 
     /// The vector of 8.4.
     const VECTOR: &str = "ffffffffffffffff08000000000000000100e8030000000000000300000000000000\
@@ -225,13 +226,11 @@ mod tests {
         Message::new(delivery, false)
     }
 
-    struct From<'a>(&'a [u8]);
+    struct From<'a>(Bytes<'a>);
 
     impl<'a> From<'a> {
         fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-            let (first, rest) = self.0.split_at_checked(count)?;
-            self.0 = rest;
-            Some(first)
+            self.0.take(count)
         }
 
         fn varint(&mut self) -> Option<u64> {
@@ -261,7 +260,7 @@ mod tests {
 
     /// As a client reads it: the block, the columns, the table.
     fn read_raw(raw: &[u8]) -> Option<Raw<'_>> {
-        let mut from = From(raw);
+        let mut from = From(Bytes(raw));
         assert_eq!(from.take(1)?, [100]);
         let skip = u32::from_le_bytes(from.take(4)?.try_into().ok()?);
         from.take(skip as usize)?;
@@ -277,7 +276,7 @@ mod tests {
             columns.push((kind, from.zigzag()?, from.zigzag()?, from.name()?));
         }
         let name = from.name()?;
-        from.0.is_empty().then_some((block, columns, name))
+        from.0.0.is_empty().then_some((block, columns, name))
     }
 
     #[test]

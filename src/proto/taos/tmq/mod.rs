@@ -14,16 +14,14 @@ mod message;
 mod progress;
 mod settings;
 
-use super::access;
-use super::codec::{Ask, Frame, Reply, fault, texts};
-use super::session::{parse_zone, who};
+use super::codec::{Ask, Frame, Reply, fault, received, texts};
+use super::login::{put_instances, user_of, who, zone_of};
 use crate::fanout::Outbox;
 use crate::proto::Intake;
 use crate::query::dialect::taos::Wrong;
 use crate::query::tables::tmq::groups::About;
 use crate::query::tables::tmq::{Reader, Settings, closed};
 use crate::query::tables::{Who, codes};
-use chrono_tz::Tz;
 use consumer::{Consumer, Living, Poll};
 use job::{Answer, Slot, Task, Work};
 use progress::{fetch, json_meta, polled};
@@ -99,13 +97,9 @@ impl Tmq {
         intake: &mut dyn Intake,
         out: &mut Outbox<'_>,
     ) {
-        let ask = match Ask::read(text) {
-            Ok(ask) => ask,
-            Err(wrong) => return out.text(&Reply::new("", 0, Some(&wrong), 0).end()),
-        };
-        let request = match ask.request() {
-            Ok(request) => request,
-            Err(wrong) => return out.text(&Reply::new(&ask.action, 0, Some(&wrong), 0).end()),
+        let (ask, request) = match received(text) {
+            Ok(it) => it,
+            Err(reply) => return out.text(&reply),
         };
         if let Err(wrong) = self.act(&ask, request, (peer, token), intake, out) {
             let mut reply = Reply::new(&ask.action, request, Some(&wrong), 0);
@@ -180,19 +174,9 @@ impl Tmq {
         if self.consumer.is_some() {
             return Err(fault("tmq should have unsubscribed first"));
         }
-        let (user, password) = (ask.text("user")?, ask.text("password")?);
-        let own = ask.text("bearer_token")?;
-        let token = if own.is_empty() { token.cloned() } else { Some(own) };
-        let user = match token.filter(|_| user.is_empty()) {
-            Some(token) => access::identify_token(&token, peer, intake)?,
-            None => access::identify(&user, &password, peer, intake)?,
-        };
+        let user = user_of(ask, token, peer, intake)?;
         let wanted = Wanted::read(ask)?;
-        let zone = match ask.text("tz")?.as_str() {
-            "" => Tz::UTC,
-            text => parse_zone(text)
-                .ok_or_else(|| Wrong::new(0x0118, format!("Invalid parameters: tz {text}")))?,
-        };
+        let zone = zone_of(ask)?;
         let who = who(user.as_ref(), None, zone, intake);
         if !who.rights.read {
             return Err(codes::no_privilege());
@@ -336,8 +320,7 @@ impl Tmq {
                 if error.is_none() {
                     reply.text("version", &intake.config().taos.version);
                     if instances {
-                        let own = intake.config().listen.taos.map(|address| address.to_string());
-                        reply.raw("list_instances", &texts(own.as_deref()));
+                        put_instances(&mut reply, intake);
                     }
                     consumer.reader = reader;
                     self.consumer = Some(*consumer);

@@ -4,7 +4,7 @@
 //! (twice as many while they are collected); without, all, up to [`BYTES_MAX`].
 
 use super::scan::{Part, Scan};
-use super::{Out, Plan, compare, fold, groups};
+use super::{Out, Plan, bound, compare, fold, groups};
 use crate::model::table::ColumnId;
 use crate::model::table::rows::Cell;
 use crate::query::dialect::taos::Wrong;
@@ -34,13 +34,21 @@ pub(super) struct Top<'q> {
 }
 
 /// Counts what a query holds, and asks from time to time whether to go on.
-struct Meter<'w, 'a> {
+pub(super) struct Meter<'w, 'a> {
     world: &'w mut World<'a>,
     bytes: usize,
     seen: usize,
 }
 
-impl Meter<'_, '_> {
+impl<'w, 'a> Meter<'w, 'a> {
+    pub fn new(world: &'w mut World<'a>) -> Self {
+        Self { world, bytes: 0, seen: 0 }
+    }
+
+    pub fn check(&mut self) -> Result<(), Wrong> {
+        self.world.check()
+    }
+
     fn look(&mut self) -> Result<(), Wrong> {
         self.seen += 1;
         if self.seen.is_multiple_of(ROWS_A_CHECK) {
@@ -49,7 +57,7 @@ impl Meter<'_, '_> {
         Ok(())
     }
 
-    fn hold(&mut self, cells: usize) -> Result<(), Wrong> {
+    pub fn hold(&mut self, cells: usize) -> Result<(), Wrong> {
         self.bytes += (cells + 2) * size_of::<Cell>();
         if self.bytes > BYTES_MAX { Err(codes::too_much_memory()) } else { Ok(()) }
     }
@@ -58,7 +66,7 @@ impl Meter<'_, '_> {
 /// Makes rows of what is still in sheets.
 pub(super) fn hold(relation: &mut Relation, world: &mut World<'_>) -> Result<(), Wrong> {
     let Some(scan) = relation.scan.take() else { return Ok(()) };
-    let mut meter = Meter { world, bytes: 0, seen: 0 };
+    let mut meter = Meter::new(world);
     scan.each((None, None), &mut |row| {
         meter.look()?;
         meter.hold(row.len())?;
@@ -91,7 +99,7 @@ pub(super) fn of_rows(
     Ok(list)
 }
 
-/// The output of sheets. `filter`: what rows must satisfy beyond the bounds of time.
+/// The output of sheets. `filter`: what rows must satisfy.
 pub(super) fn of_scan(
     plan: &Plan,
     mut scan: Scan,
@@ -107,7 +115,7 @@ pub(super) fn of_scan(
         // What stands for nothing at all is decided where there are no rows.
         return if list.is_empty() { of_rows(plan, relation, world) } else { Ok(list) };
     }
-    let mut meter = Meter { world, bytes: 0, seen: 0 };
+    let mut meter = Meter::new(world);
     let passes =
         |row: &[Cell]| filter.is_none_or(|filter| holds(filter, &Env::row(row, &plan.clock)));
     if plan.grouped || !plan.keys.is_empty() {
@@ -250,12 +258,16 @@ fn best(
     Ok(list.into_iter().map(|(out, _)| out).collect())
 }
 
-/// Leaves out the parts whose tags do not satisfy the condition; gives what is left of it.
-fn prune(scan: &mut Scan, filter: Option<&Node>, plan: &Plan) -> Option<Node> {
+/// Leaves out the parts whose tags do not satisfy the condition; gives what is left of it, without
+/// the bounds of the time, which the plan has.
+pub(super) fn prune(scan: &mut Scan, filter: Option<&Node>, plan: &Plan) -> Option<Node> {
     let (mut all, mut of_rows, mut of_tags) = (Vec::from_iter(filter), Vec::new(), Vec::new());
     while let Some(node) = all.pop() {
         if let Node::Binary(Binary::And, left, right) = node {
             all.extend([&**right, &**left]);
+            continue;
+        }
+        if bound(node, 0, &plan.clock).is_some() {
             continue;
         }
         let mut columns = Vec::new();

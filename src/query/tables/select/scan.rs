@@ -9,6 +9,7 @@ use crate::query::dialect::taos::Wrong;
 use crate::query::tables::store::Sheet;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct Part {
     pub sheet: Arc<Sheet>,
     /// Tags and name, which each row ends with.
     pub tail: Vec<Cell>,
+    /// Earlier rows are not kept any more.
+    pub oldest: i64,
 }
 
 /// See the module's page.
@@ -33,12 +36,25 @@ pub struct Scan {
     pub parts: Vec<Part>,
 }
 
+/// How far a walk over the rows of a [`Scan`] is.
+#[derive(Clone, Debug, Default)]
+pub struct Walk {
+    /// Time, part and row of what comes next of each part.
+    next: BinaryHeap<Reverse<(i64, usize, usize)>>,
+    /// Where the rows of each part end.
+    ends: Vec<usize>,
+}
+
 impl Part {
     /// The rows within these times.
     #[must_use]
     pub fn within(&self, (from, to): Times) -> Range<usize> {
         let times = &self.sheet.times;
-        let begin = from.map_or(0, |from| times.partition_point(|time| *time < from));
+        let from = from.unwrap_or(self.oldest).max(self.oldest);
+        let begin = match times.first() {
+            Some(first) if *first < from => times.partition_point(|time| *time < from),
+            _ => 0,
+        };
         let end = to.map_or(times.len(), |to| times.partition_point(|time| *time <= to));
         begin..end.max(begin)
     }
@@ -79,6 +95,48 @@ impl Scan {
         }
     }
 
+    /// Begins a walk over all rows within these times, in order of time, then of the parts.
+    #[must_use]
+    pub fn walk(&self, times: Times) -> Walk {
+        let mut walk = Walk::default();
+        for (number, part) in self.parts.iter().enumerate() {
+            let range = part.within(times);
+            let first = part.sheet.times.get(range.start).filter(|_| !range.is_empty());
+            walk.next.extend(first.map(|time| Reverse((*time, number, range.start))));
+            walk.ends.push(range.end);
+        }
+        walk
+    }
+
+    /// The next rows of a walk that follow each other in one part, at most so many: the part's
+    /// number and theirs. `None`: there are none.
+    pub fn next_run(&self, walk: &mut Walk, most: usize) -> Option<(usize, Range<usize>)> {
+        // What comes next after the first stands in one of the two places behind it.
+        let rival = walk.next.as_slice().get(1..).and_then(|rest| rest.iter().take(2).max());
+        let rival = rival.map(|Reverse((time, number, _))| (*time, *number));
+        let mut top = walk.next.peek_mut()?;
+        let Reverse((_, number, begin)) = *top;
+        let times = &self.parts.get(number)?.sheet.times;
+        let end = walk.ends.get(number).copied().unwrap_or(0).min(times.len());
+        let last = end.min(begin.saturating_add(most.max(1)));
+        let mut at = begin + 1;
+        match rival {
+            None => at = last,
+            // Most often the same part goes on where each has times of its own.
+            Some(rival) => {
+                while at < last && (times[at], number) < rival {
+                    at += 1;
+                }
+            }
+        }
+        if at < end {
+            *top = Reverse((times[at], number, at));
+        } else {
+            PeekMut::pop(top);
+        }
+        Some((number, begin..at))
+    }
+
     /// Shows all rows within these times, in order of time, then of the parts, until `see` wants no
     /// more.
     ///
@@ -90,28 +148,13 @@ impl Scan {
         see: &mut dyn FnMut(&[Cell]) -> Result<bool, Wrong>,
     ) -> Result<(), Wrong> {
         let mut rows: Vec<Vec<Cell>> = self.parts.iter().map(|part| self.blank(part)).collect();
-        let mut next = BinaryHeap::new();
-        let mut ends = Vec::with_capacity(self.parts.len());
-        for (number, part) in self.parts.iter().enumerate() {
-            let range = part.within(times);
-            let first = part.sheet.times.get(range.start).filter(|_| !range.is_empty());
-            next.extend(first.map(|time| Reverse((*time, number, range.start))));
-            ends.push(range.end);
-        }
-        while let Some(Reverse((_, number, mut at))) = next.pop() {
-            let (part, row, end) = (&self.parts[number], &mut rows[number], ends[number]);
-            loop {
+        let mut walk = self.walk(times);
+        while let Some((number, run)) = self.next_run(&mut walk, usize::MAX) {
+            let (part, row) = (&self.parts[number], &mut rows[number]);
+            for at in run {
                 self.load(part, at, row);
                 if !see(row)? {
                     return Ok(());
-                }
-                at += 1;
-                let Some(time) = part.sheet.times.get(at).filter(|_| at < end) else { break };
-                // Most often the same part goes on, above all if there is only one.
-                if next.peek().is_some_and(|Reverse((other, n, _))| (*other, *n) < (*time, number))
-                {
-                    next.push(Reverse((*time, number, at)));
-                    break;
                 }
             }
         }

@@ -13,6 +13,7 @@ use crate::query::dialect::taos::parse;
 use crate::query::program::{Fault, Lookups};
 use crate::query::pull::{Bench, Output, Records, Stopped};
 use crate::query::tables::expr::bind::About;
+use crate::query::tables::relation::RelationColumn;
 use crate::query::tables::store::Sheet;
 use crate::query::tables::{Rights, Who};
 use std::path::Path;
@@ -109,7 +110,7 @@ fn scan(seed: &mut u64) -> Scan {
             sheet.write(&Packed::parse(&bytes).unwrap(), None);
         }
         let tail = vec![Cell::Int(part as i64 % 2), Cell::text(&format!("t{part}"))];
-        parts.push(Part { sheet: Arc::new(sheet), tail });
+        parts.push(Part { sheet: Arc::new(sheet), tail, oldest: dice(seed, 2) as i64 * 3000 });
     }
     Scan { ids: vec![1, 2, 3], parts }
 }
@@ -160,6 +161,7 @@ const LISTS: &[&str] = &[
     "diff(v)",
     "_wstart, count(*), last(v)",
     "v, f, ts",
+    "v + f, s, g, 1, tbname",
     "ts, v",
     "*",
 ];
@@ -191,6 +193,8 @@ const TAILS: &[&str] = &[
     "order by ts desc limit 7",
     "order by f limit 9 offset 1",
     "limit 4 offset 1",
+    "order by ts",
+    "order by ts limit 30 offset 17",
     "limit 0",
 ];
 
@@ -203,17 +207,42 @@ fn shown(query: &Query, relation: Relation, with_top: bool) -> Result<Vec<String
         .count
         .filter(|_| with_top)
         .map(|count| Top { count: (count + limit.offset) as usize, order: &query.order });
-    let (_, mut out, _) = over(&mut world, &query.first, relation, &query.order, top)?;
+    let bound = bound_to(&mut world, &query.first, &relation, &query.order)?;
+    let (_, mut out) = over(&mut world, &query.first, relation, bound, top)?;
     sort(&mut out, &query.order);
     let sliced = !query.first.partition.is_empty() || !query.first.group.is_empty();
     super::limit(&mut out, limit, sliced && query.order.is_empty());
     Ok(out.iter().map(|row| format!("{} {:?}", row.slice, row.cells)).collect())
 }
 
+/// The same by a cursor, where there is one, so many rows at a time.
+fn stepped(query: &Query, relation: Relation, most: usize) -> Option<Vec<String>> {
+    let mut bench = Nothing;
+    let mut world = World::new(&mut bench, &who());
+    let bound = bound_to(&mut world, &query.first, &relation, &query.order).ok()?;
+    let mut cursor = stepwise(query, relation, bound).ok().filter(|_| is_plain(query))?;
+    let (mut list, mut asked) = (Vec::new(), 0);
+    let mut pause = || {
+        asked += 1;
+        asked % 2 == 0
+    };
+    loop {
+        match cursor.next(most, &mut pause) {
+            Step::Some(columns) => {
+                assert!((1..=most).contains(&columns.rows));
+                assert!(columns.list.iter().all(|values| values.len() == columns.rows));
+                list.extend((0..columns.rows).map(|at| format!("0 {:?}", columns.row(at))));
+            }
+            Step::Pause => {}
+            Step::End => return Some(list),
+        }
+    }
+}
+
 #[test]
 fn sheets_give_what_their_rows_give() {
     let mut seed = 7;
-    let (mut compared, mut with_rows) = (0, 0);
+    let (mut compared, mut with_rows, mut steps) = (0, 0, 0);
     for _ in 0..25 {
         let scan = scan(&mut seed);
         for list in LISTS {
@@ -225,10 +254,16 @@ fn sheets_give_what_their_rows_give() {
                 let want = shown(&query, relation(&scan, true), false);
                 let got = shown(&query, relation(&scan, false), true);
                 assert_eq!(got, want, "{text}");
+                let most = 1 + dice(&mut seed, 50) as usize;
+                if let Some(rows) = stepped(&query, relation(&scan, false), most) {
+                    assert_eq!(want.as_ref(), Ok(&rows), "{text} in steps of {most}");
+                    steps += rows.len();
+                }
                 compared += 1;
                 with_rows += usize::from(want.is_ok_and(|rows| !rows.is_empty()));
             }
         }
     }
+    assert!(steps > 50_000, "{steps}");
     assert!(compared > 45_000 && with_rows > 15_000, "{compared} compared, {with_rows} with rows");
 }

@@ -52,7 +52,14 @@ impl Marks {
         self.nulls.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
 
-    fn set(&mut self, row: usize, null: bool) {
+    /// Which of eight rows are null, the first as the lowest bit; `index`: from the eighth part of
+    /// the number of the first.
+    #[must_use]
+    pub fn null_bits(&self, index: usize) -> u8 {
+        self.nulls.get(index / 8).map_or(0, |word| (word >> (index % 8 * 8)) as u8)
+    }
+
+    pub(super) fn set(&mut self, row: usize, null: bool) {
         if null && self.nulls.len() <= row / 64 {
             self.nulls.resize(row / 64 + 1, 0);
         }
@@ -87,7 +94,10 @@ impl Values {
         }
     }
 
-    fn len(&self) -> usize {
+    /// How many values there are.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    #[must_use]
+    pub fn len(&self) -> usize {
         match self {
             Values::Ints(list, _) => list.len(),
             Values::Doubles(list, _) => list.len(),
@@ -131,7 +141,7 @@ impl Values {
         }
     }
 
-    fn push(&mut self, cell: Cell) {
+    pub(super) fn push(&mut self, cell: Cell) {
         self.fit(&cell);
         match (self, cell) {
             (Values::Cells(list), cell) => list.push(cell),
@@ -233,6 +243,12 @@ impl Sheet {
             Cell::Int(offset) => Some(offset),
             _ => None,
         }
+    }
+
+    /// Values that it holds, nulls among them.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.times.len() * (1 + self.columns.len())
     }
 
     fn place(&mut self, id: ColumnId) -> usize {

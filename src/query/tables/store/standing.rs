@@ -3,7 +3,7 @@
 //! Method: the sheets of the subtables are merged by time with a heap. Cost: one comparison of the
 //! heap's depth for each row, and a copy of its cells; nothing is held but the sheets.
 
-use super::{Sheet, Sheets, stand, stand_with_offsets};
+use super::{Sheet, Sheets, oldest_of, stand, stand_with_offsets};
 use crate::model::table::rows::Cell;
 use crate::model::table::{Column, Table};
 use crate::model::topic::Topic;
@@ -56,8 +56,11 @@ impl StandingRows {
         } else {
             parts.extend(sheets.get("").cloned().map(|sheet| Part { sheet, tail: Vec::new() }));
         }
-        let first =
-            |(index, part): (usize, &Part)| Some(Reverse((*part.sheet.times.first()?, index, 0)));
+        let oldest = oldest_of(bench, topic);
+        let first = |(index, part): (usize, &Part)| {
+            let row = part.sheet.times.partition_point(|time| *time < oldest);
+            Some(Reverse((*part.sheet.times.get(row)?, index, row)))
+        };
         let next = parts.iter().enumerate().filter_map(first).collect();
         Ok(Some(Self { table, parts, next }))
     }

@@ -99,9 +99,11 @@ impl Groups {
                 let key = (topic.clone(), gone.about.group.clone());
                 if let Some(members) = state.groups.get_mut(&key) {
                     members.retain(|member| *member != id);
+                    if members.is_empty() {
+                        state.groups.remove(&key);
+                    }
                 }
             }
-            state.groups.retain(|_, members| !members.is_empty());
             self.changes.fetch_add(1, Ordering::AcqRel);
             state.members(&gone.about)
         };

@@ -13,7 +13,7 @@ use crate::query::tables::expr::bind::Binder;
 use crate::query::tables::expr::{Env, Typed, eval, holds};
 use crate::query::tables::relation::RelationColumn;
 use crate::query::tables::select::{Out, expand, output, rows};
-use crate::query::tables::{Field, Rows, World, codes, time};
+use crate::query::tables::{Field, Rows, Scope, World, codes, time};
 use ahash::AHashMap;
 
 /// Steps of a range.
@@ -35,22 +35,15 @@ pub(in crate::query::tables::select) fn run(
     let mut relation = source(world, select, order)?;
     rows::hold(&mut relation, world)?;
     let time = relation.time.ok_or_else(|| codes::unsupported("range"))?;
-    let clock = Clock { precision: relation.precision, ..world.clock() };
+    let scope = Scope::of(world, relation.precision);
+    let clock = scope.clock;
     let mut items = expand(&select.items, &relation.columns)?;
     let mut order = order.to_vec();
     let mut wanted: Vec<Vec<Expr>> = Vec::new();
     let exprs = items.iter_mut().map(|item| &mut item.expr);
     exprs.chain(order.iter_mut().map(|by| &mut by.expr)).for_each(|e| replace(e, &mut wanted));
-    let (about, parameters) = (world.about.clone(), world.parameters.clone());
     let columns = std::mem::take(&mut relation.columns);
-    let mut binder = Binder {
-        columns: &columns,
-        clock: &clock,
-        about: &about,
-        parameters: &parameters,
-        aggregates: None,
-        windows: false,
-    };
+    let mut binder = scope.binder(&columns);
     let mut values = Vec::with_capacity(wanted.len());
     for arguments in &wanted {
         let [value, ..] = arguments.as_slice() else { return Err(codes::argument_count()) };

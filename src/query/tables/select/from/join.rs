@@ -9,11 +9,10 @@ use crate::model::table::rows::Cell;
 use crate::query::dialect::taos::Wrong;
 use crate::query::dialect::taos::ast::{Binary, Expr, Join, Source};
 use crate::query::tables::convert::{Clock, key};
-use crate::query::tables::expr::bind::Binder;
 use crate::query::tables::expr::{Env, Node, holds};
 use crate::query::tables::relation::{Needed, Relation, RelationColumn, load as load_table};
 use crate::query::tables::select::rows;
-use crate::query::tables::{World, codes};
+use crate::query::tables::{Scope, World, codes};
 use ahash::AHashMap;
 
 /// Pairs of rows that a join may make.
@@ -59,16 +58,9 @@ pub(super) fn load(
     let right = side(world, &join.right, filter, needed)?;
     let split = left.columns.len();
     let columns: Vec<RelationColumn> = left.columns.iter().chain(&right.columns).cloned().collect();
-    let clock = Clock { precision: left.precision, ..world.clock() };
-    let (about, parameters) = (world.about.clone(), world.parameters.clone());
-    let mut binder = Binder {
-        columns: &columns,
-        clock: &clock,
-        about: &about,
-        parameters: &parameters,
-        aggregates: None,
-        windows: false,
-    };
+    let scope = Scope::of(world, left.precision);
+    let clock = scope.clock;
+    let mut binder = scope.binder(&columns);
     let condition = match (&join.on, filter) {
         (Some(on), _) => Some(on),
         (None, filter) => filter,
