@@ -8,6 +8,8 @@
 
 mod automaton;
 mod groups;
+pub mod lane;
+mod open;
 mod save;
 mod summarize;
 mod window;
@@ -149,6 +151,26 @@ impl Runner {
         world: &World<'r>,
         sink: &mut dyn Sink,
     ) {
+        self.push_at(0, records, world, sink);
+    }
+
+    /// As [`Runner::push`], of records for which the first operator, a `where`, is known to hold.
+    pub fn push_matched<'r>(
+        &mut self,
+        records: impl Iterator<Item = (i64, Value<'r>)>,
+        world: &World<'r>,
+        sink: &mut dyn Sink,
+    ) {
+        self.push_at(1, records, world, sink);
+    }
+
+    fn push_at<'r>(
+        &mut self,
+        first: usize,
+        records: impl Iterator<Item = (i64, Value<'r>)>,
+        world: &World<'r>,
+        sink: &mut dyn Sink,
+    ) {
         let Self { pipeline, states, counters, kept_bytes, timers } = self;
         let (pipeline, timers): (&Pipeline, bool) = (pipeline, *timers);
         let mut pass = Pass::new(world, sink, counters, kept_bytes, 0);
@@ -156,12 +178,21 @@ impl Runner {
             pass.time_ms = time_ms;
             pass.counters.records_in += 1;
             if timers {
+                pass.base = 0;
                 advance(&pipeline.stages, states, time_ms, &mut pass);
             }
-            if let Err(fault) = feed(&pipeline.stages, states, record, &mut pass) {
+            pass.base = first;
+            let stages = pipeline.stages.get(first..).unwrap_or_default();
+            let states = states.get_mut(first..).unwrap_or_default();
+            if let Err(fault) = feed(stages, states, record, &mut pass) {
                 pass.fail(&fault);
             }
         }
+    }
+
+    /// Records that were looked at for it and did not come here count too: so many in all.
+    pub fn count_in(&mut self, records: u64) {
+        self.counters.records_in = records;
     }
 
     /// Emits what is held, operator by operator from the front, each once; the state stays.
@@ -216,7 +247,7 @@ fn feed<'a>(
 ) -> Result<(), Fault> {
     for (index, stage) in stages.iter().enumerate() {
         // The first stage of a slice begins a record, whatever its segment.
-        if stage.fresh || index == 0 {
+        if (stage.fresh || index == 0) && stages[index..].iter().any(Stage::reads) {
             load_columns(&record, &stage.columns, &mut pass.columns);
         }
         let env = Env { record: &record, columns: &pass.columns, slots: &[], world: pass.world };
