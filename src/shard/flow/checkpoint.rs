@@ -217,7 +217,9 @@ fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Id, stamp, position, derivation, targets, state.
 fn write_flow(running: &mut Running, head: Offset, stamp: u64, out: &mut Vec<u8>) {
-    let position = running.position.max(head);
+    // One that still reads the log has not seen what the others have.
+    let live = running.cursor.is_none();
+    let position = if live { running.position.max(head) } else { running.position };
     running.count_in(position);
     for number in
         [running.flow.id, stamp, position, running.derived.0, u64::from(running.derived.1)]
