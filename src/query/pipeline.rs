@@ -7,7 +7,7 @@
 
 use super::aggregate::Aggregate;
 use super::program::Program;
-use crate::model::value::{Value, skim_members};
+use crate::model::value::{Guide, Value, skim_guided, skim_members};
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
@@ -376,6 +376,26 @@ fn automaton(a: &Automaton, columns: &[String], out: &mut String) -> std::fmt::R
 
 /// Reads the columns of a record, in their order; the first member of a name counts.
 pub fn load_columns<'a>(record: &Value<'a>, names: &[String], out: &mut Vec<Value<'a>>) {
+    load(record, names, out, skim_members);
+}
+
+/// As [`load_columns`], with a guide that was used for the same names only.
+pub fn load_guided<'a>(
+    record: &Value<'a>,
+    names: &[String],
+    out: &mut Vec<Value<'a>>,
+    guide: &mut Guide,
+) {
+    load(record, names, out, |text, names, out| skim_guided(text, names, out, guide));
+}
+
+#[inline]
+fn load<'a>(
+    record: &Value<'a>,
+    names: &[String],
+    out: &mut Vec<Value<'a>>,
+    skim: impl FnOnce(&'a str, &[String], &mut [Value<'a>]),
+) {
     if out.len() == names.len() {
         out.iter_mut().for_each(|slot| *slot = Value::Missing);
     } else {
@@ -384,7 +404,7 @@ pub fn load_columns<'a>(record: &Value<'a>, names: &[String], out: &mut Vec<Valu
     }
     match record {
         Value::Json(text) if text.starts_with('{') && !names.is_empty() => {
-            skim_members(text, names, out);
+            skim(text, names, out);
         }
         Value::Record(fields) => {
             for (slot, name) in out.iter_mut().zip(names) {

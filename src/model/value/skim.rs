@@ -7,24 +7,98 @@
 
 use super::{Text, Value, numeric_text, unescape_text};
 
+/// Keys of a guide at most.
+const GUIDE_MAX: usize = 64;
+
+/// The keys of the records before, in their order, for one list of names: most records of a topic
+/// have the same, and a key that is where it was is compared as two words.
+#[derive(Debug, Default)]
+pub struct Guide {
+    keys: Vec<Key>,
+}
+
+/// A key of up to 16 bytes with its quotes and the colon.
+#[derive(Clone, Copy, Debug, Default)]
+struct Key {
+    words: [u64; 2],
+    masks: [u64; 2],
+    /// 0: it is longer.
+    length: usize,
+    /// Which of the names it is.
+    name: Option<usize>,
+}
+
+impl Key {
+    fn new(text: &[u8], name: Option<usize>) -> Self {
+        let mut bytes = [0; 16];
+        let Some(place) = bytes.get_mut(..text.len()) else { return Self::default() };
+        place.copy_from_slice(text);
+        let mut mask = [0; 16];
+        mask.iter_mut().take(text.len()).for_each(|byte| *byte = 0xff);
+        Self { words: words(&bytes), masks: words(&mask), length: text.len(), name }
+    }
+
+    /// Whether it stands there.
+    #[inline]
+    fn is_at(&self, bytes: &[u8], at: usize) -> bool {
+        let Some(there) = bytes.get(at..).and_then(<[u8]>::first_chunk) else { return false };
+        let there = words(there);
+        let same = |index: usize| (there[index] ^ self.words[index]) & self.masks[index] == 0;
+        self.length > 0 && same(0) && same(1)
+    }
+}
+
+#[inline]
+fn words(bytes: &[u8; 16]) -> [u64; 2] {
+    let word = u128::from_le_bytes(*bytes);
+    [word as u64, (word >> 64) as u64]
+}
+
 /// Puts the members named `names` into `out`, which is as long and all missing; the first member of
 /// a name counts, and the rest of the text is not looked at once all are found.
 pub fn skim_members<'a>(text: &'a str, names: &[String], out: &mut [Value<'a>]) {
+    skim(text, names, out, None);
+}
+
+/// As [`skim_members`], with a guide that was used for the same names only.
+pub fn skim_guided<'a>(text: &'a str, names: &[String], out: &mut [Value<'a>], guide: &mut Guide) {
+    skim(text, names, out, Some(guide));
+}
+
+#[inline(always)]
+fn skim<'a>(text: &'a str, names: &[String], out: &mut [Value<'a>], mut guide: Option<&mut Guide>) {
     let bytes = text.as_bytes();
     let mut at = skip(bytes, 1);
     let mut left = names.len();
+    let mut place = 0;
     while bytes.get(at) == Some(&b'"') {
-        let key = at + 1;
-        let (end, escaped) = string_end(bytes, key);
-        at = skip(bytes, end + 1);
-        if bytes.get(at) != Some(&b':') {
-            return;
-        }
-        let start = skip(bytes, at + 1);
-        let (end_of_value, plain) = value_end(bytes, start);
-        if let Some(index) = position(text, (key, end), escaped, names)
-            && let Some(slot @ Value::Missing) = out.get_mut(index)
-            && let Some(whole) = text.get(start..end_of_value)
+        let known = guide.as_ref().and_then(|guide| guide.keys.get(place));
+        let name = if let Some(key) = known.filter(|key| key.is_at(bytes, at)) {
+            at += key.length;
+            key.name
+        } else {
+            let key = at;
+            let (end, escaped) = string_end(bytes, key + 1);
+            at = skip(bytes, end + 1);
+            if bytes.get(at) != Some(&b':') {
+                return;
+            }
+            at += 1;
+            let name = position(text, (key + 1, end), escaped, names);
+            if let Some(guide) = &mut guide
+                && !escaped
+                && end + 2 == at
+            {
+                guide.learn(place, bytes.get(key..at).unwrap_or_default(), name);
+            }
+            name
+        };
+        place += 1;
+        let start = skip(bytes, at);
+        let (end, plain) = value_end(bytes, start);
+        if let Some(name) = name
+            && let Some(slot @ Value::Missing) = out.get_mut(name)
+            && let Some(whole) = text.get(start..end)
         {
             set(slot, whole, plain);
             left -= usize::from(!matches!(slot, Value::Missing));
@@ -32,11 +106,22 @@ pub fn skim_members<'a>(text: &'a str, names: &[String], out: &mut [Value<'a>]) 
                 return;
             }
         }
-        at = skip(bytes, end_of_value);
+        at = skip(bytes, end);
         if bytes.get(at) != Some(&b',') {
             return;
         }
         at = skip(bytes, at + 1);
+    }
+}
+
+impl Guide {
+    fn learn(&mut self, place: usize, text: &[u8], name: Option<usize>) {
+        let key = Key::new(text, name);
+        if let Some(old) = self.keys.get_mut(place) {
+            *old = key;
+        } else if place == self.keys.len() && place < GUIDE_MAX {
+            self.keys.push(key);
+        }
     }
 }
 
@@ -190,22 +275,28 @@ mod tests {
     use super::super::{members, same};
     use super::*;
 
+    const TEXTS: &[&str] = &[
+        "{}",
+        "{ }",
+        r#"{"a":1}"#,
+        r#"{"a":1,"b":2,"x":3,"c":4,"d":5}"#,
+        r#"{"b":1,"a":2,"x":3,"c":4,"a":5}"#,
+        r#"{"a" :1,"b":2}"#,
+        r#"{"a":1,"b:":2,"b":3}"#,
+        r#"{"long name of a":1,"long name of a field":2,"a":3}"#,
+        r#"{ "a" : "x\"y" , "b":[1,{"a":"]"}], "long name of a field":null }"#,
+        r#"{"x":{"a":1},"a":true,"b":-1.5e3,"a":false}"#,
+        r#"{"\u00e9\n":"\\","":{},"z":"a\\","a":"tail"}"#,
+        r#"{"a":12345678901234567890,"b":"ü ü ü ü ü ü"}"#,
+        r#"{"a":"0123456\"89","b":[[],[[{}]]]}"#,
+    ];
+
     /// The scanner that checks is the oracle.
     #[test]
     fn it_finds_what_the_scanner_finds() {
         let names: Vec<String> =
             ["a", "b", "long name of a field", "é\n", ""].map(String::from).into();
-        for text in [
-            "{}",
-            "{ }",
-            r#"{"a":1}"#,
-            r#" {"a":1}"#.trim(),
-            r#"{ "a" : "x\"y" , "b":[1,{"a":"]"}], "long name of a field":null }"#,
-            r#"{"x":{"a":1},"a":true,"b":-1.5e3,"a":false}"#,
-            r#"{"\u00e9\n":"\\","":{},"z":"a\\","a":"tail"}"#,
-            r#"{"a":12345678901234567890,"b":"ü ü ü ü ü ü"}"#,
-            r#"{"a":"0123456\"89","b":[[],[[{}]]]}"#,
-        ] {
+        for text in TEXTS {
             let mut want = vec![Value::Missing; names.len()];
             members(text, |key, value| {
                 let key = unescape_text(key);
@@ -215,9 +306,20 @@ mod tests {
                     want[index] = value;
                 }
             });
-            let mut got = vec![Value::Missing; names.len()];
-            skim_members(text, &names, &mut got);
-            assert!(want.iter().zip(&got).all(|(a, b)| same(a, b)), "{text}: {want:?} {got:?}");
+            for other in TEXTS {
+                let mut guide = Guide::default();
+                for text in [text, other, text, other] {
+                    skim_guided(text, &names, &mut vec![Value::Missing; names.len()], &mut guide);
+                }
+                let (mut got, mut led) = (vec![Value::Missing; names.len()], Vec::new());
+                skim_members(text, &names, &mut got);
+                led.resize(names.len(), Value::Missing);
+                skim_guided(text, &names, &mut led, &mut guide);
+                for got in [got, led] {
+                    let equal = want.iter().zip(&got).all(|(a, b)| same(a, b));
+                    assert!(equal, "{text} after {other}: {want:?} {got:?}");
+                }
+            }
         }
     }
 

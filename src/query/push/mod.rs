@@ -14,13 +14,18 @@ mod save;
 mod summarize;
 mod window;
 
-use super::pipeline::{KEPT_BYTES_MAX, MEMORY_LIMIT, Operator, Pipeline, Stage, load_columns};
+use super::pipeline::{
+    KEPT_BYTES_MAX, MEMORY_LIMIT, Operator, Pipeline, Stage, load_columns, load_guided,
+};
 use super::program::{Env, Fault, Scratch, World, evaluate};
-use crate::model::value::{Text, Value, key_bytes};
+use crate::model::value::{Guide, Text, Value, key_bytes};
 use crate::query::loose::{sort_order, truthy};
 use ahash::AHashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Records of one go from which on it is worth to learn where their keys stand.
+const GUIDED_FROM: usize = 16;
 
 /// Where a pipeline's output goes.
 pub trait Sink {
@@ -78,6 +83,10 @@ struct Pass<'c, 'a> {
     kept_bytes: &'c mut usize,
     stack: Scratch<'a>,
     columns: Vec<Value<'a>>,
+    /// Records so far, and for which list of names there is a guide.
+    seen: usize,
+    guided: usize,
+    guide: Guide,
     /// Number of the first stage of the slice under way.
     base: usize,
     /// When the record came, ms.
@@ -92,8 +101,32 @@ impl<'c, 'a> Pass<'c, 'a> {
         kept_bytes: &'c mut usize,
         time_ms: i64,
     ) -> Self {
-        let (stack, columns) = (Vec::new(), Vec::new());
-        Self { world, sink, counters, kept_bytes, stack, columns, base: 0, time_ms }
+        let (stack, columns, guide) = (Vec::new(), Vec::new(), Guide::default());
+        Self {
+            world,
+            sink,
+            counters,
+            kept_bytes,
+            stack,
+            columns,
+            seen: 0,
+            guided: 0,
+            guide,
+            base: 0,
+            time_ms,
+        }
+    }
+
+    /// Reads the columns of a record; by a guide once it is worth it.
+    fn load(&mut self, record: &Value<'a>, names: &'a Arc<Vec<String>>) {
+        if self.seen < GUIDED_FROM {
+            return load_columns(record, names, &mut self.columns);
+        }
+        let identity = Arc::as_ptr(names) as usize;
+        if self.guided != identity {
+            (self.guided, self.guide) = (identity, Guide::default());
+        }
+        load_guided(record, names, &mut self.columns, &mut self.guide);
     }
 
     fn fail(&mut self, fault: &Fault) {
@@ -177,6 +210,7 @@ impl Runner {
         for (time_ms, record) in records {
             pass.time_ms = time_ms;
             pass.counters.records_in += 1;
+            pass.seen += 1;
             if timers {
                 pass.base = 0;
                 advance(&pipeline.stages, states, time_ms, &mut pass);
@@ -248,7 +282,7 @@ fn feed<'a>(
     for (index, stage) in stages.iter().enumerate() {
         // The first stage of a slice begins a record, whatever its segment.
         if (stage.fresh || index == 0) && stages[index..].iter().any(Stage::reads) {
-            load_columns(&record, &stage.columns, &mut pass.columns);
+            pass.load(&record, &stage.columns);
         }
         let env = Env { record: &record, columns: &pass.columns, slots: &[], world: pass.world };
         match (&stage.operator, &mut states[index]) {
