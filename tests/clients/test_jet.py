@@ -278,6 +278,19 @@ def files_stay_inside_their_folder():
         good(server, "insert into s [{n: 1}, {n: 2}, {n: 3.50}]")
         path = pathlib.Path(folder, "out/a.ndjson")
         eventually(lambda: path.exists() and path.read_text() == '{"n":2}\n{"n":3.50}\n', "the lines are written")
+        # Who flushes is answered when what is expected is saved, or compared.
+        saved = pathlib.Path(folder, "want.ndjson")
+        good(server, "create flow e as s | assert_or_save_expected('want.ndjson')", "insert into s [{b: 1, a: 2}, {n: 3}]",
+             "flush s")
+        eq(saved.read_text(), '{"a":2,"b":1}\n{"n":3}\n')
+        good(server, "insert into s [{b: 1, a: 2}, {n: 4}]", "delete flow e")
+
+        def told():
+            logged = query(server, "_log | where code == 'EXPECTATION_FAILED'")["rows"]
+            return [(r["component"], r["message"]) for r in logged] == [
+                ("flow e", f"{saved} row 2: expected {{\"n\":3}}, got {{\"n\":4}}")]
+
+        eventually(told, "the difference is logged")
 
 
 @test
