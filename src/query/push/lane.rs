@@ -82,6 +82,13 @@ fn summarize(pipeline: &Pipeline) -> Option<&Summarize> {
 }
 
 impl Lanes {
+    /// Works out what [`Lanes::build`] asks of a pipeline, so that it need not for thousands at once.
+    pub fn prepare(pipeline: &Pipeline) {
+        if summarize(pipeline).is_some() {
+            pipeline.exactly(STAGE);
+        }
+    }
+
     /// Lanes for those of `runners`, in the order of their list, that are `true`: their first
     /// condition is known to hold when they are hit.
     pub fn build<'f>(runners: impl Iterator<Item = (&'f Runner, bool)>) -> Self {

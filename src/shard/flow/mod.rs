@@ -23,6 +23,7 @@ use crate::model::topic::{Storage, Topic, TopicId};
 use crate::query::dialect::jet;
 use crate::query::program::World;
 use crate::query::push::Runner;
+use crate::query::push::lane::Lanes;
 use crate::shard::Shard;
 use crate::shard::mail::{Mail, Origin};
 use crate::shard::topic::owner::Store;
@@ -124,6 +125,7 @@ impl Shard {
             }
         };
         let Some(owned) = self.core.owner.get(flow.source) else { return };
+        Lanes::prepare(&pipeline);
         let head = owned.head();
         let mut running = Running {
             flow: Arc::clone(flow),
