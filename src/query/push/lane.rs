@@ -82,7 +82,8 @@ fn summarize(pipeline: &Pipeline) -> Option<&Summarize> {
 }
 
 impl Lanes {
-    /// Works out what [`Lanes::build`] asks of a pipeline, so that it need not for thousands at once.
+    /// Works out what [`Lanes::build`] asks of a pipeline, so that it need not for thousands at
+    /// once.
     pub fn prepare(pipeline: &Pipeline) {
         if summarize(pipeline).is_some() {
             pipeline.exactly(STAGE);
