@@ -23,6 +23,8 @@ pub struct Flows {
     /// Flows that read, and that write, a topic.
     readers: AHashMap<TopicName, Vec<FlowId>>,
     writers: AHashMap<TopicName, Vec<FlowId>>,
+    /// Flows that read a topic, by its number.
+    sources: AHashMap<TopicId, BTreeSet<FlowId>>,
     /// An upper bound of the longest chain.
     depth: usize,
 }
@@ -80,9 +82,9 @@ impl Flows {
         self.ends.range(..=(now, FlowId::MAX)).filter_map(|(_, id)| self.by_id.get(id))
     }
 
-    /// Flows that read a topic.
+    /// Flows that read a topic, in the order they were made.
     pub fn reading(&self, topic: TopicId) -> impl Iterator<Item = &Arc<Flow>> {
-        self.by_id.values().filter(move |flow| flow.source == topic)
+        self.sources.get(&topic).into_iter().flatten().filter_map(|id| self.by_id.get(id))
     }
 
     /// Flows that a record passes at most, or a greater number.
@@ -102,6 +104,7 @@ impl Flows {
         for target in &flow.spec.targets {
             self.writers.entry(target.clone()).or_default().push(flow.id);
         }
+        self.sources.entry(flow.source).or_default().insert(flow.id);
         self.ends.extend(flow.ends_at().map(|at| (at, flow.id)));
         self.by_id.insert(flow.id, flow);
     }
@@ -116,6 +119,12 @@ impl Flows {
         }
         if let Some(at) = flow.ends_at() {
             self.ends.remove(&(at, id));
+        }
+        if let Some(list) = self.sources.get_mut(&flow.source) {
+            list.remove(&id);
+            if list.is_empty() {
+                self.sources.remove(&flow.source);
+            }
         }
         forget(&mut self.readers, &flow.spec.source, id);
         for target in &flow.spec.targets {

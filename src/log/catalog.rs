@@ -287,14 +287,37 @@ impl Catalog {
         }
     }
 
-    /// Closes the gaps that deleted keys left; nothing may refer to places then.
+    /// Closes the gaps that deleted keys left, but for those that a change under way may have to
+    /// fill again.
     fn forget_dead(&mut self) {
-        self.slots.retain(Option::is_some);
-        for (place, slot) in self.slots.iter().enumerate() {
-            if let Some(own) = slot.as_ref().and_then(|slot| self.places.get_mut(&slot.key)) {
-                *own = place;
+        let mut stays: Vec<bool> = self.slots.iter().map(Option::is_some).collect();
+        for (place, _) in self.undo.iter().filter_map(|undo| undo.before.as_ref()) {
+            if let Some(own) = stays.get_mut(*place) {
+                *own = true;
             }
         }
+        // Where each of those that stay goes.
+        let mut next = 0;
+        let places: Vec<usize> = stays
+            .iter()
+            .map(|stays| {
+                let place = next;
+                next += usize::from(*stays);
+                place
+            })
+            .collect();
+        let mut each = stays.iter();
+        self.slots.retain(|_| each.next() == Some(&true));
+        let moved = |place: &mut usize| *place = places.get(*place).copied().unwrap_or(next);
+        self.places.values_mut().for_each(moved);
+        self.undo.iter_mut().filter_map(|undo| undo.before.as_mut()).for_each(|(p, _)| moved(p));
+        self.slots.shrink_to(next * 2);
+    }
+
+    /// Places of entries, those of deleted ones included.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.slots.len()
     }
 
     /// Appends all living entries again when more than three quarters are dead.
@@ -307,9 +330,7 @@ impl Catalog {
         if self.log.room() < self.living_bytes * 2 {
             return;
         }
-        if self.undo.is_empty() {
-            self.forget_dead();
-        }
+        self.forget_dead();
         self.log.roll();
         let first = self.log.watermarks().appended();
         let mut items: Vec<(TimeNs, Stored<'_>)> = Vec::new();

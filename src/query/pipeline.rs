@@ -7,7 +7,7 @@
 
 use super::aggregate::Aggregate;
 use super::program::Program;
-use crate::model::value::{Value, skim_members};
+use crate::model::value::{Guide, Value, skim_guided, skim_members};
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
@@ -38,6 +38,8 @@ pub struct Pipeline {
     pub targets: Vec<String>,
     /// See [`Pipeline::canonical`].
     pub(super) canonical: OnceLock<String>,
+    /// See [`Pipeline::exactly`].
+    pub(super) exact: OnceLock<String>,
 }
 
 /// An operator and the columns that its programs name.
@@ -49,6 +51,21 @@ pub struct Stage {
     pub columns: Arc<Vec<String>>,
     /// It is the first of its segment.
     pub fresh: bool,
+}
+
+impl Stage {
+    /// Whether it looks at fields of the record.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        let passes = matches!(
+            self.operator,
+            Operator::Insert(_)
+                | Operator::Take(_)
+                | Operator::WriteFile { .. }
+                | Operator::Expect(_)
+        );
+        !passes
+    }
 }
 
 /// An operator.
@@ -266,6 +283,13 @@ impl Pipeline {
         self.canonical.get_or_init(|| self.print())
     }
 
+    /// All there is to know of the operator of that number, as text: operators of one text do the
+    /// same. Made once, for one number.
+    pub(super) fn exactly(&self, stage: usize) -> &str {
+        let print = |stage: &Stage| format!("{:?} {:?}", stage.columns, stage.operator);
+        self.exact.get_or_init(|| self.stages.get(stage).map(print).unwrap_or_default())
+    }
+
     fn print(&self) -> String {
         let mut out = format!("scan {}", self.source);
         for stage in &self.stages {
@@ -352,11 +376,35 @@ fn automaton(a: &Automaton, columns: &[String], out: &mut String) -> std::fmt::R
 
 /// Reads the columns of a record, in their order; the first member of a name counts.
 pub fn load_columns<'a>(record: &Value<'a>, names: &[String], out: &mut Vec<Value<'a>>) {
-    out.clear();
-    out.resize(names.len(), Value::Missing);
+    load(record, names, out, skim_members);
+}
+
+/// As [`load_columns`], with a guide that was used for the same names only.
+pub fn load_guided<'a>(
+    record: &Value<'a>,
+    names: &[String],
+    out: &mut Vec<Value<'a>>,
+    guide: &mut Guide,
+) {
+    load(record, names, out, |text, names, out| skim_guided(text, names, out, guide));
+}
+
+#[inline]
+fn load<'a>(
+    record: &Value<'a>,
+    names: &[String],
+    out: &mut Vec<Value<'a>>,
+    skim: impl FnOnce(&'a str, &[String], &mut [Value<'a>]),
+) {
+    if out.len() == names.len() {
+        out.iter_mut().for_each(|slot| *slot = Value::Missing);
+    } else {
+        out.clear();
+        out.resize(names.len(), Value::Missing);
+    }
     match record {
         Value::Json(text) if text.starts_with('{') && !names.is_empty() => {
-            skim_members(text, names, out);
+            skim(text, names, out);
         }
         Value::Record(fields) => {
             for (slot, name) in out.iter_mut().zip(names) {

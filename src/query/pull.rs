@@ -50,13 +50,17 @@ pub trait Records {
         visit: &mut dyn FnMut(Offset, &Record<'_>) -> ControlFlow<()>,
     ) -> Result<bool, Fault>;
 
-    /// Visits the next records as one slice; `false` when there are no more.
+    /// Visits the next records as they are read; `false` when there are no more. What the visitor
+    /// leaves is passed over.
     ///
     /// # Errors
     /// As [`Records::next_chunk`].
-    fn next_slice(&mut self, visit: &mut dyn FnMut(&[Numbered<'_>])) -> Result<bool, Fault> {
+    fn next_run(
+        &mut self,
+        visit: &mut dyn FnMut(&mut dyn Iterator<Item = Numbered<'_>>),
+    ) -> Result<bool, Fault> {
         self.next_chunk(&mut |offset, record| {
-            visit(&[(offset, *record)]);
+            visit(&mut std::iter::once((offset, *record)));
             ControlFlow::Continue(())
         })
     }

@@ -11,7 +11,7 @@ use crate::model::topic::{DEFINITIONS_TOPIC, LOG_TOPIC, Topic, TopicId};
 use crate::query::program::Lookups;
 use crate::query::tables::store::Standing;
 use crate::query::tables::tmq::groups::Groups;
-use crate::shard::mail::Mailbox;
+use crate::shard::mail::{Mail, Mailbox};
 use crate::shard::query::ObservedFields;
 use crate::shard::query::directory::Directory;
 use crate::shard::query::pool::Workers;
@@ -19,6 +19,7 @@ use crate::sys::host;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// Flows that the metrics page counts one by one: the oldest.
 const FLOW_LABELS_MAX: usize = 100;
@@ -145,6 +146,15 @@ impl Process {
             clients: AtomicU64::new(0),
             clients_reserved: AtomicU64::new(0),
         }))
+    }
+
+    /// Puts a mail into a shard's mailbox, from a thread that may wait until there is room.
+    pub fn mail(&self, shard: u16, mut mail: Mail) {
+        let Some(mailbox) = self.mailboxes.get(shard as usize) else { return };
+        while let Err(back) = mailbox.post(mail) {
+            mail = back;
+            std::thread::sleep(Duration::from_micros(200));
+        }
     }
 
     /// The topic of `_log`, one for all shards: the first that comes makes it.

@@ -402,9 +402,7 @@ impl Shard {
             self.call(slot, |session, _, intake, _| session.on_close(why, intake));
             self.core.metrics().fronts[front].websockets.subtract(1);
         }
-        let mine = |sub: &(u32, u64, u32)| sub.2 == slot;
-        let subs: Vec<(u32, u64, u32)> = self.subs.iter().filter(mine).collect();
-        for (topic, id, _) in subs {
+        for (topic, id) in self.subs.of_slot(slot).collect::<Vec<_>>() {
             self.end_subscription(topic, id);
         }
         self.end_consumption(slot);

@@ -164,6 +164,34 @@ def what_flows_insert_stands_there_once_whatever_is_killed():
 
 
 @test
+def many_filters_go_on_where_they_were_whatever_is_killed():
+    """Enough flows for the index, those that count and those that insert."""
+    with Server(top="shards = 2") as server:
+        good(server, "create stream s", "create stream picked", "create stream counted")
+        for k in range(40):
+            where = f"where v == {k % 5} && n >= {k}"
+            good(server, f"create flow c{k} as s | {where} | summarize {{ c: count(), t: sum(n) }} | insert_into(counted)",
+                 f"create flow p{k} as s | {where} | select {{ k: {k}, n }} | insert_into(picked)")
+        dice, first = random.Random(12), 0
+        for kill in (True, True, False, True):
+            load = Load(server, first)
+            load.start()
+            time.sleep(dice.uniform(0.3, 3.5))
+            server.restart(by_kill=kill)
+            load.join()
+            first = len(read_all(server, "s"))
+            assert first >= load.acked
+            found = [[n for n in range(k, first) if n % 5 == k % 5] for k in range(40)]
+            eq(sorted((r["k"], r["n"]) for r in read_all(server, "picked")),
+               sorted((k, n) for k in range(40) for n in found[k]))
+            before = server.count("counted")
+            good(server, "flush s")
+            eq(sorted((r["c"], r["t"]) for r in read_all(server, "counted")[before:]),
+               sorted((len(list_), sum(list_)) for list_ in found))
+            eq(server.execute("info c7")["result"]["info"]["recordsIn"], first)
+
+
+@test
 def time_windows_close_without_traffic_and_after_a_restart():
     with Server() as server:
         good(server, "create stream s", "create stream o",
@@ -250,6 +278,19 @@ def files_stay_inside_their_folder():
         good(server, "insert into s [{n: 1}, {n: 2}, {n: 3.50}]")
         path = pathlib.Path(folder, "out/a.ndjson")
         eventually(lambda: path.exists() and path.read_text() == '{"n":2}\n{"n":3.50}\n', "the lines are written")
+        # Who flushes is answered when what is expected is saved, or compared.
+        saved = pathlib.Path(folder, "want.ndjson")
+        good(server, "create flow e as s | assert_or_save_expected('want.ndjson')", "insert into s [{b: 1, a: 2}, {n: 3}]",
+             "flush s")
+        eq(saved.read_text(), '{"a":2,"b":1}\n{"n":3}\n')
+        good(server, "insert into s [{b: 1, a: 2}, {n: 4}]", "delete flow e")
+
+        def told():
+            logged = query(server, "_log | where code == 'EXPECTATION_FAILED'")["rows"]
+            return [(r["component"], r["message"]) for r in logged] == [
+                ("flow e", f"{saved} row 2: expected {{\"n\":3}}, got {{\"n\":4}}")]
+
+        eventually(told, "the difference is logged")
 
 
 @test

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import time
 
 from harness import Jet, Raw, Server, User, Ws, eq, eventually, fresh, refused_upgrade, rows, shared, test
@@ -385,3 +386,26 @@ def the_first_row_of_a_long_scan_comes_at_once():
 
 
 the_first_row_of_a_long_scan_comes_at_once.alone = True
+
+
+@test
+def names_of_fields_are_right_after_restarts():
+    """They are kept in a file, from which the first query after a start goes on."""
+    with Server() as server:
+        with Jet(server) as jet:
+            jet.create("s")
+            for begin in range(0, 12_000, 1000):
+                eq(jet.insert("s", [{"a": n, "b": n % 7} for n in range(begin, begin + 1000)])["success"], True)
+        eq(result(server, "SELECT * FROM s WHERE a = 11999", "csv"), b"a,b\n11999,1\n")
+        files = list(pathlib.Path(server.data, "topics").glob("*/fields"))
+        eq(len(files), 1)
+        header = b"a,b"
+        for n, name in enumerate(["c", "d", "e", "f"]):
+            if name in "de":
+                files[0].write_bytes(files[0].read_bytes()[:-1])
+            server.restart(by_kill=name != "d")
+            eq(result(server, "SELECT * FROM s WHERE a = 11999", "csv").split(b"\n")[0], header)
+            with Jet(server) as jet:
+                eq(jet.insert("s", [{"a": 11999 - n, name: 1}])["success"], True)
+            header += b"," + name.encode()
+            eq(result(server, "SELECT * FROM s WHERE a = 11999", "csv").split(b"\n")[0], header)

@@ -169,3 +169,22 @@ fn a_failed_change_is_taken_back() {
         }
     }
 }
+
+/// Definitions come and go without a pause: what is gone leaves no place behind.
+#[test]
+fn places_of_deleted_entries_are_closed_under_load() {
+    let mut random = Seeded::new(5);
+    let mut model = Model::new(MemoryDisk::new(6)).unwrap();
+    for n in 0..20_000_u32 {
+        let (new, old) = (format!("key {n}"), format!("key {}", n.saturating_sub(3)));
+        let _ = model.catalog.put(1, 1, new.as_bytes(), b"a value of some length");
+        let _ = model.catalog.delete(1, 1, old.as_bytes());
+        let mut events = Vec::new();
+        model.catalog.seal_turn(&mut model.disk, 1, &mut events);
+        if random.below(3) == 0 {
+            model.poll(events);
+        }
+    }
+    assert!(model.catalog.places() < 2000, "{} places", model.catalog.places());
+    assert!(values(&model.catalog).len() < 10);
+}

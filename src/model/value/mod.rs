@@ -19,7 +19,7 @@ pub use bytes::{Bytes, decode_value, encode_bytes, encode_value};
 pub use compare::{canonical, key_bytes, same};
 pub use number::{as_integer, js_number, numeric_text, write_js, write_point};
 pub use read::{members, of_record, read_json, unescape_text};
-pub use skim::skim_members;
+pub use skim::{Guide, skim_guided, skim_members};
 pub use write::{Style, write_value};
 
 use std::borrow::Cow;

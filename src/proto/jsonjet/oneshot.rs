@@ -117,12 +117,12 @@ impl OneShot {
                     if ended { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 })?
             } else {
-                records.next_slice(&mut |list| {
+                records.next_run(&mut |list| {
                     let full = rows.full();
-                    let list = list.iter().take_while(|_| !full.get());
+                    let list = list.take_while(|_| !full.get());
                     let values = list.map(|(_, record)| {
                         scanned += 1;
-                        (record.time / 1_000_000, of_record(record))
+                        (record.time / 1_000_000, of_record(&record))
                     });
                     runner.push(values, &world, &mut rows);
                 })?

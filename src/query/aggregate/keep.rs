@@ -5,7 +5,7 @@ use crate::model::value::{Bytes, Value, canonical};
 use std::collections::BTreeSet;
 
 /// Numbers in the order they came; beyond [`KEPT_MAX`] a sample of them, spread evenly.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sample {
     kept: Vec<f64>,
     seen: u64,
@@ -71,7 +71,7 @@ const REGISTERS: usize = 4096;
 
 /// Different values by 64-bit fingerprints, so that a repeat is missed once in 10^9 groups of
 /// [`KEPT_MAX`]; beyond that a HyperLogLog sketch of the same fingerprints.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Distinct {
     exact: BTreeSet<u64>,
     sketch: Vec<u8>,

@@ -51,7 +51,7 @@ pub enum Aggregate {
 }
 
 /// The running state of one aggregate.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Accumulator {
     /// `count`, `count_if`
     Count(u64),

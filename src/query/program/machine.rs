@@ -29,6 +29,16 @@ pub struct Env<'e, 'a> {
 /// The stack of an evaluation, kept from one to the next.
 pub type Scratch<'a> = Vec<Value<'a>>;
 
+/// The value of a program that only names a field or a constant, where it stands; `None` if it does
+/// more, or the field is missing.
+#[inline]
+pub fn peek<'e, 'a: 'e>(program: &'a Program, env: &Env<'e, 'a>) -> Option<&'e Value<'a>> {
+    match program.ops.as_slice() {
+        [op] => operand(program, *op, env),
+        _ => None,
+    }
+}
+
 /// Runs `program` and gives its value.
 ///
 /// # Errors
@@ -43,6 +53,13 @@ pub fn evaluate<'a>(
         [Op::Column(n)] => return Ok(env.columns.get(*n as usize).cloned().unwrap_or_default()),
         [Op::Name(column, name)] => return Ok(named(program, *column, *name, env)),
         [Op::Constant(n)] => return Ok(program.constant(*n).by_ref()),
+        [left, right, Op::Binary(op)] => {
+            if let (Some(left), Some(right)) =
+                (operand(program, *left, env), operand(program, *right, env))
+            {
+                return op.apply(left, right);
+            }
+        }
         _ => {}
     }
     stack.clear();
@@ -72,6 +89,18 @@ pub fn evaluate<'a>(
         }
     }
     Ok(stack.pop().unwrap_or_default())
+}
+
+/// A field that is there, or a constant, where it stands.
+#[inline]
+fn operand<'e, 'a: 'e>(program: &'a Program, op: Op, env: &Env<'e, 'a>) -> Option<&'e Value<'a>> {
+    match op {
+        Op::Constant(n) => Some(program.constant(n)),
+        Op::Column(n) | Op::Name(n, _) => {
+            env.columns.get(n as usize).filter(|value| !matches!(value, Value::Missing))
+        }
+        _ => None,
+    }
 }
 
 /// A field, or else a lookup.

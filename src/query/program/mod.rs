@@ -8,7 +8,7 @@
 
 mod machine;
 
-pub use machine::{Env, Scratch, World, evaluate};
+pub use machine::{Env, Scratch, World, evaluate, peek};
 
 use super::loose::{Binary, Unary};
 use crate::model::value::{Style, Value, write_value};
@@ -122,6 +122,7 @@ pub struct Program {
     patterns: Vec<regex::Regex>,
     depth: usize,
     reads_record: bool,
+    can_fail: bool,
 }
 
 impl Program {
@@ -166,8 +167,7 @@ impl Program {
     /// Whether a record can make it fail.
     #[must_use]
     pub fn can_fail(&self) -> bool {
-        let may = |op: &Op| matches!(op, Op::Call(..) | Op::Binary(Binary::Matches));
-        self.ops.iter().any(may)
+        self.can_fail
     }
 
     /// Columns it reads.
@@ -257,6 +257,7 @@ impl Builder {
             Op::KeepIf(..) | Op::If(..) => (1, 0),
         };
         self.program.reads_record |= matches!(op, Op::Record);
+        self.program.can_fail |= matches!(op, Op::Call(..) | Op::Binary(Binary::Matches));
         self.depth = self.depth.saturating_sub(pops) + pushes;
         self.program.depth = self.program.depth.max(self.depth);
         self.program.ops.push(op);

@@ -8,17 +8,24 @@
 
 mod automaton;
 mod groups;
+pub mod lane;
+mod open;
 mod save;
 mod summarize;
 mod window;
 
-use super::pipeline::{KEPT_BYTES_MAX, MEMORY_LIMIT, Operator, Pipeline, Stage, load_columns};
+use super::pipeline::{
+    KEPT_BYTES_MAX, MEMORY_LIMIT, Operator, Pipeline, Stage, load_columns, load_guided,
+};
 use super::program::{Env, Fault, Scratch, World, evaluate};
-use crate::model::value::{Text, Value, key_bytes};
+use crate::model::value::{Guide, Text, Value, key_bytes};
 use crate::query::loose::{sort_order, truthy};
 use ahash::AHashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Records of one go from which on it is worth to learn where their keys stand.
+const GUIDED_FROM: usize = 16;
 
 /// Where a pipeline's output goes.
 pub trait Sink {
@@ -76,6 +83,10 @@ struct Pass<'c, 'a> {
     kept_bytes: &'c mut usize,
     stack: Scratch<'a>,
     columns: Vec<Value<'a>>,
+    /// Records so far, and for which list of names there is a guide.
+    seen: usize,
+    guided: usize,
+    guide: Guide,
     /// Number of the first stage of the slice under way.
     base: usize,
     /// When the record came, ms.
@@ -90,8 +101,32 @@ impl<'c, 'a> Pass<'c, 'a> {
         kept_bytes: &'c mut usize,
         time_ms: i64,
     ) -> Self {
-        let (stack, columns) = (Vec::new(), Vec::new());
-        Self { world, sink, counters, kept_bytes, stack, columns, base: 0, time_ms }
+        let (stack, columns, guide) = (Vec::new(), Vec::new(), Guide::default());
+        Self {
+            world,
+            sink,
+            counters,
+            kept_bytes,
+            stack,
+            columns,
+            seen: 0,
+            guided: 0,
+            guide,
+            base: 0,
+            time_ms,
+        }
+    }
+
+    /// Reads the columns of a record; by a guide once it is worth it.
+    fn load(&mut self, record: &Value<'a>, names: &'a Arc<Vec<String>>) {
+        if self.seen < GUIDED_FROM {
+            return load_columns(record, names, &mut self.columns);
+        }
+        let identity = Arc::as_ptr(names) as usize;
+        if self.guided != identity {
+            (self.guided, self.guide) = (identity, Guide::default());
+        }
+        load_guided(record, names, &mut self.columns, &mut self.guide);
     }
 
     fn fail(&mut self, fault: &Fault) {
@@ -149,19 +184,49 @@ impl Runner {
         world: &World<'r>,
         sink: &mut dyn Sink,
     ) {
+        self.push_at(0, records, world, sink);
+    }
+
+    /// As [`Runner::push`], of records for which the first operator, a `where`, is known to hold.
+    pub fn push_matched<'r>(
+        &mut self,
+        records: impl Iterator<Item = (i64, Value<'r>)>,
+        world: &World<'r>,
+        sink: &mut dyn Sink,
+    ) {
+        self.push_at(1, records, world, sink);
+    }
+
+    fn push_at<'r>(
+        &mut self,
+        first: usize,
+        records: impl Iterator<Item = (i64, Value<'r>)>,
+        world: &World<'r>,
+        sink: &mut dyn Sink,
+    ) {
         let Self { pipeline, states, counters, kept_bytes, timers } = self;
         let (pipeline, timers): (&Pipeline, bool) = (pipeline, *timers);
         let mut pass = Pass::new(world, sink, counters, kept_bytes, 0);
         for (time_ms, record) in records {
             pass.time_ms = time_ms;
             pass.counters.records_in += 1;
+            pass.seen += 1;
             if timers {
+                pass.base = 0;
                 advance(&pipeline.stages, states, time_ms, &mut pass);
             }
-            if let Err(fault) = feed(&pipeline.stages, states, record, &mut pass) {
+            pass.base = first;
+            let stages = pipeline.stages.get(first..).unwrap_or_default();
+            let states = states.get_mut(first..).unwrap_or_default();
+            if let Err(fault) = feed(stages, states, record, &mut pass) {
                 pass.fail(&fault);
             }
         }
+    }
+
+    /// Records that were looked at for it and did not come here count too: so many in all.
+    pub fn count_in(&mut self, records: u64) {
+        self.counters.records_in = records;
     }
 
     /// Emits what is held, operator by operator from the front, each once; the state stays.
@@ -216,8 +281,8 @@ fn feed<'a>(
 ) -> Result<(), Fault> {
     for (index, stage) in stages.iter().enumerate() {
         // The first stage of a slice begins a record, whatever its segment.
-        if stage.fresh || index == 0 {
-            load_columns(&record, &stage.columns, &mut pass.columns);
+        if (stage.fresh || index == 0) && stages[index..].iter().any(Stage::reads) {
+            pass.load(&record, &stage.columns);
         }
         let env = Env { record: &record, columns: &pass.columns, slots: &[], world: pass.world };
         match (&stage.operator, &mut states[index]) {

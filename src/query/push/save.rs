@@ -5,8 +5,8 @@
 
 use super::automaton::Automata;
 use super::groups::{Group, Groups};
+use super::open::{Session, Slide, Windows};
 use super::summarize::Summary;
-use super::window::{Session, Slide, Windows};
 use super::{Counters, Runner, State};
 use crate::model::value::{Bytes, Value, decode_value, encode_bytes, encode_value};
 use crate::query::pipeline::{Operator, Summarize};

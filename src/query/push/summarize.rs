@@ -1,12 +1,12 @@
 //! `summarize`: which group a record counts in, and when rows come out.
 
 use super::groups::{Group, Groups};
-use super::window::Windows;
+use super::open::Windows;
 use super::{Pass, State, pass_on};
 use crate::model::value::{Value, canonical, same};
 use crate::query::loose::{to_number, truthy};
 use crate::query::pipeline::{Emit, KEPT_BYTES_MAX, MEMORY_LIMIT, Operator, Stage, Summarize};
-use crate::query::program::{Env, Fault, World, evaluate};
+use crate::query::program::{Env, Fault, World, evaluate, peek};
 
 /// What a `summarize` keeps.
 #[derive(Debug, Default)]
@@ -61,9 +61,16 @@ pub(super) fn measure<'a>(
         }
         match &measure.argument {
             Some(argument) => {
-                let value = evaluate(argument, &env, stack)?;
+                let made;
+                let value = match peek(argument, &env) {
+                    Some(value) => value,
+                    None => {
+                        made = evaluate(argument, &env, stack)?;
+                        &made
+                    }
+                };
                 let before = state.kept_bytes();
-                measure.aggregate.add(state, &value);
+                measure.aggregate.add(state, value);
                 let more = state.kept_bytes().saturating_sub(before);
                 if more > 0 {
                     let more = more + value.heap_bytes();
@@ -109,8 +116,10 @@ pub(super) fn add<'a>(
         summary.key.clear();
         for key in &operator.keys {
             let env = Env { record, columns: &pass.columns, slots: &[], world: pass.world };
-            let value = evaluate(key, &env, &mut pass.stack)?;
-            canonical(&value, &mut summary.key);
+            match peek(key, &env) {
+                Some(value) => canonical(value, &mut summary.key),
+                None => canonical(&evaluate(key, &env, &mut pass.stack)?, &mut summary.key),
+            }
             summary.key.push(1);
         }
     }

@@ -6,6 +6,7 @@
 //! closed window does not open again; what comes too late is counted.
 
 use super::groups::{Group, Groups};
+use super::open::{Number, Session, Slide};
 use super::summarize::{measure, row};
 use super::{Pass, State, pass_on};
 use crate::model::value::{Text, Value};
@@ -13,60 +14,7 @@ use crate::query::loose::to_number;
 use crate::query::pipeline::{
     GROUPS_MAX, KEPT_BYTES_MAX, MEMORY_LIMIT, Measured, Operator, Shape, Stage, Summarize, Window,
 };
-use crate::query::program::{Env, Fault, evaluate};
-use ahash::AHashMap;
-use std::collections::{BTreeMap, VecDeque};
-
-/// Number of a window: its start in multiples of the hop.
-type Number = i64;
-
-/// An open session, or the last one of its group.
-#[derive(Debug)]
-pub(super) struct Session {
-    pub id: u64,
-    pub open: bool,
-    pub start: f64,
-    pub last: f64,
-    pub group: Group,
-}
-
-/// The records of a group that a sliding window may still hold.
-#[derive(Debug, Default)]
-pub(super) struct Slide {
-    pub key: Box<[u8]>,
-    pub count: u64,
-    /// Coordinate and what the measures take: argument, or missing with a failed condition.
-    pub records: VecDeque<(f64, Vec<Option<Value<'static>>>)>,
-    pub last: Vec<Value<'static>>,
-    pub record: Value<'static>,
-}
-
-/// Everything open.
-#[derive(Debug, Default)]
-pub(super) struct Windows {
-    pub open: BTreeMap<Number, Groups>,
-    /// Groups of all open windows.
-    pub groups: usize,
-    pub seen: u64,
-    pub greatest: Option<f64>,
-    pub sessions: Vec<Session>,
-    pub slides: Vec<Slide>,
-    pub index: AHashMap<Box<[u8]>, u32>,
-}
-
-impl Windows {
-    pub fn deadline(&self, window: &Window) -> Option<i64> {
-        if !matches!(window.measured, Measured::Time) {
-            return None;
-        }
-        if window.shape == Shape::Session {
-            let open = self.sessions.iter().filter(|session| session.open);
-            return open.map(|s| (s.last + window.size) as i64 + 1).min();
-        }
-        let first = self.open.first_key_value()?;
-        Some((*first.0 as f64 * window.hop + window.size).ceil() as i64)
-    }
-}
+use crate::query::program::{Env, Fault, evaluate, peek};
 
 /// Takes a record.
 pub(super) fn add<'a>(
@@ -82,11 +30,15 @@ pub(super) fn add<'a>(
         Measured::Time => pass.time_ms as f64,
         Measured::Value(program) => {
             let env = Env { record, columns: &pass.columns, slots: &[], world: pass.world };
-            let value = evaluate(program, &env, &mut pass.stack)?;
-            if !value.is_some() || !to_number(&value).is_finite() {
-                return Err(Fault::new("the value of the window is no number"));
+            let number = |value: &Value<'_>| {
+                let number = if value.is_some() { to_number(value) } else { f64::NAN };
+                let fault = Fault::new("the value of the window is no number");
+                if number.is_finite() { Ok(number) } else { Err(fault) }
+            };
+            match peek(program, &env) {
+                Some(value) => number(value)?,
+                None => number(&evaluate(program, &env, &mut pass.stack)?)?,
             }
-            to_number(&value)
         }
     };
     summary.windows.seen += 1;
@@ -111,20 +63,19 @@ fn tumble<'a>(
         return Ok(());
     };
     let watermark = summary.windows.greatest.unwrap_or(at);
-    let last = (at / window.hop).floor();
-    let first = ((at - window.size) / window.hop).floor() + 1.0;
-    if last.abs() > 9e15 {
+    let Some((first, last)) = summary.windows.numbers(window, at) else {
         return Err(Fault::new("the value of the window is too large"));
-    }
-    let first = if matches!(window.measured, Measured::Count) { first.max(0.0) } else { first };
+    };
     let key = std::mem::take(&mut summary.key);
     let mut late = true;
-    let mut number = first as Number;
+    let mut number = first;
     let mut result = Ok(());
-    while number <= last as Number && result.is_ok() {
-        if number as f64 * window.hop + window.size > watermark {
+    while number <= last && result.is_ok() {
+        let end = number as f64 * window.hop + window.size;
+        if end > watermark {
             late = false;
             let windows = &mut summary.windows;
+            windows.quiet_until = windows.quiet_until.map(|before| before.min(end));
             let groups = windows.open.entry(number).or_default();
             let before = groups.list.len();
             match groups.get(&key, operator, windows.groups - before) {
@@ -162,10 +113,17 @@ fn close<'a>(
         let windows = &mut summary.windows;
         let watermark = windows.greatest.map_or(at, |greatest| greatest.max(at));
         windows.greatest = Some(watermark);
+        if windows.quiet_until.is_some_and(|until| watermark < until) {
+            return;
+        }
         let ended = |number: Number| number as f64 * window.hop + window.size <= watermark;
         match windows.open.first_key_value() {
             Some((number, _)) if ended(*number) => {}
-            _ => return,
+            first => {
+                let end = |number: Number| number as f64 * window.hop + window.size;
+                windows.quiet_until = Some(first.map_or(f64::INFINITY, |(n, _)| end(*n)));
+                return;
+            }
         }
         if let Some((number, groups)) = windows.open.pop_first() {
             windows.groups -= groups.list.len();

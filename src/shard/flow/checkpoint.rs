@@ -6,7 +6,7 @@
 //! restart takes for each flow the newest state of any file, so the number of shards may change.
 //! Cost: the size of all states at most every [`INTERVAL_MS`], longer apart if taking them is slow.
 
-use super::{Flows, Running};
+use super::{Append, Flows, Running};
 use crate::model::flow::FlowId;
 use crate::model::record::Offset;
 use crate::model::topic::TopicId;
@@ -51,6 +51,8 @@ struct Taken {
     bytes: Vec<u8>,
     /// Appends of each flow and target that must be acknowledged first.
     issued: Vec<(TopicId, FlowId, Vec<u64>)>,
+    /// So must those of several flows before this number.
+    together: u64,
 }
 
 /// See the module's page.
@@ -150,6 +152,13 @@ impl Flows {
     }
 
     fn is_settled(&self, taken: &Taken) -> bool {
+        let waits = |append: &Append| match append {
+            Append::One(..) => false,
+            Append::Together(number, ..) => *number < taken.together,
+        };
+        if self.appends.values().any(waits) {
+            return false;
+        }
         taken.issued.iter().all(|(topic, flow, issued)| {
             let found = self.by_topic.get(topic);
             let found = found.and_then(|readers| readers.list.get(readers.place(*flow)?));
@@ -157,18 +166,19 @@ impl Flows {
         })
     }
 
-    fn take(&self, stamp: u64) -> Taken {
+    fn take(&mut self, stamp: u64) -> Taken {
         let mut bytes = MAGIC.to_vec();
         let mut issued = Vec::new();
-        for readers in self.by_topic.values() {
-            for running in readers.list.iter().filter(|running| running.durable) {
+        for readers in self.by_topic.values_mut() {
+            readers.selector.settle(&mut readers.list);
+            for running in readers.list.iter_mut().filter(|running| running.durable) {
                 write_flow(running, readers.head, stamp, &mut bytes);
                 issued.push((running.flow.source, running.flow.id, running.issued.clone()));
             }
         }
         let crc = crc32fast::hash(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
-        Taken { bytes, issued }
+        Taken { bytes, issued, together: self.together }
     }
 
     fn hand_over(&mut self, path: &Path, bytes: Vec<u8>) {
@@ -206,8 +216,11 @@ fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Id, stamp, position, derivation, targets, state.
-fn write_flow(running: &Running, head: Offset, stamp: u64, out: &mut Vec<u8>) {
-    let position = running.position.max(head);
+fn write_flow(running: &mut Running, head: Offset, stamp: u64, out: &mut Vec<u8>) {
+    // One that still reads the log has not seen what the others have.
+    let live = running.cursor.is_none();
+    let position = if live { running.position.max(head) } else { running.position };
+    running.count_in(position);
     for number in
         [running.flow.id, stamp, position, running.derived.0, u64::from(running.derived.1)]
     {

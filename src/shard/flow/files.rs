@@ -1,16 +1,19 @@
-//! Files that flows write. A thread of its own does it, so that no shard waits for a disk.
+//! Files that flows write, and compare with. A thread of its own does it, so that no shard waits
+//! for a disk; who flushes is answered when it is done.
 
 use super::output::Troubles;
+use crate::model::flow::{Flow, FlowId};
 use crate::model::value::{Style, Value, read_json, write_value};
 use crate::query::pipeline::{Operator, Pipeline};
 use crate::query::place::evaluate_path;
 use crate::query::program::Lookups;
+use crate::sys::clock::realtime_ns;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Pieces of work that wait for the thread.
@@ -34,9 +37,21 @@ pub struct Files {
     lost: u64,
 }
 
+/// What a flow expects to find in files, since it was flushed: what stands in each.
+#[derive(Debug)]
+pub struct Expected {
+    /// The flow's name, if it has one, and its number.
+    flow: (Option<Arc<str>>, FlowId),
+    files: Vec<(PathBuf, Vec<Vec<u8>>)>,
+}
+
+/// What is done when expectations were compared; it is given records of `_log`.
+pub type Compared = Box<dyn FnOnce(Vec<Vec<u8>>) + Send>;
+
 enum Job {
     Truncate(PathBuf),
     Append(PathBuf, Vec<u8>, Option<Duration>),
+    Compare(Vec<Expected>, Compared),
 }
 
 impl Files {
@@ -87,21 +102,57 @@ impl Files {
         self.lost += u64::from(!sent);
     }
 
-    /// The flow was flushed: expectations are compared, or saved where there are none.
-    pub fn finish(&mut self, troubles: &mut Troubles, now_ms: i64) {
+    /// The flow was flushed; gives what is to be compared, if anything.
+    pub fn finish(
+        &mut self,
+        flow: &Flow,
+        troubles: &mut Troubles,
+        now_ms: i64,
+    ) -> Option<Expected> {
         if std::mem::take(&mut self.lost) > 0 {
             troubles.refuse("FILE_FAILED", "lines for a file were dropped", now_ms);
         }
-        for (_, sink) in &mut self.list {
-            let Sink::Expect { path, rows } = sink else { continue };
-            let rows = std::mem::take(rows);
+        let take = |(_, sink): &mut (usize, Sink)| match sink {
+            Sink::Expect { path, rows } => Some((path.clone(), std::mem::take(rows))),
+            Sink::Write { .. } => None,
+        };
+        let files: Vec<_> = self.list.iter_mut().filter_map(take).collect();
+        let flow = (flow.spec.name.clone(), flow.id);
+        (!files.is_empty()).then_some(Expected { flow, files })
+    }
+}
+
+/// Lets the thread compare what is expected with the files, or save it where there are none.
+///
+/// # Errors
+/// It has too much to do; gives records of `_log` that say so.
+pub fn compare(list: Vec<Expected>, then: Compared) -> Result<(), Vec<Vec<u8>>> {
+    let job = Job::Compare(list, then);
+    let job = match writer() {
+        Some(writer) => match writer.try_send(job) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => job,
+        },
+        None => job,
+    };
+    let Job::Compare(list, _) = job else { return Ok(()) };
+    let refused = |expected: &Expected| {
+        expected.records(&[("FILE_FAILED", "too much waits to be written".to_owned())])
+    };
+    Err(list.iter().flat_map(refused).collect())
+}
+
+impl Expected {
+    /// Compares or saves; gives records of `_log`.
+    fn carry_out(&self) -> Vec<Vec<u8>> {
+        let mut troubles = Vec::new();
+        for (path, rows) in &self.files {
             let shown = path.display();
-            let Ok(text) = std::fs::read_to_string(&*path) else {
+            let Ok(text) = std::fs::read_to_string(path) else {
                 let mut text = rows.join(&b'\n');
                 text.push(b'\n');
-                let saved = std::fs::write(&*path, text);
-                if let Err(error) = saved {
-                    troubles.add("FILE_FAILED", &format!("cannot write {shown}: {error}"), now_ms);
+                if let Err(error) = std::fs::write(path, text) {
+                    troubles.push(("FILE_FAILED", format!("cannot write {shown}: {error}")));
                 }
                 continue;
             };
@@ -112,10 +163,21 @@ impl Files {
                 if want != found.as_deref() {
                     let (want, found) = (want.unwrap_or("nothing"), found.unwrap_or_default());
                     let text = format!("{shown} row {}: expected {want}, got {found}", index + 1);
-                    troubles.add("EXPECTATION_FAILED", &text, now_ms);
+                    troubles.push(("EXPECTATION_FAILED", text));
                 }
             }
         }
+        self.records(&troubles)
+    }
+
+    fn records(&self, list: &[(&'static str, String)]) -> Vec<Vec<u8>> {
+        let mut troubles = Troubles::default();
+        let now = realtime_ns();
+        for (code, why) in list {
+            troubles.add(code, why, now / 1_000_000);
+        }
+        let (name, id) = &self.flow;
+        troubles.records(name.as_deref(), *id, now)
     }
 }
 
@@ -165,6 +227,10 @@ const OPEN_MAX: usize = 64;
 
 fn carry_out(job: Job, open: &mut HashMap<PathBuf, (File, Instant)>) -> std::io::Result<()> {
     match job {
+        Job::Compare(list, then) => {
+            then(list.iter().flat_map(Expected::carry_out).collect());
+            Ok(())
+        }
         Job::Truncate(path) => {
             open.remove(&path);
             if let Some(parent) = path.parent() {

@@ -4,12 +4,14 @@
 //! A flow on a log keeps its position and its state in checkpoints ([`checkpoint`]) and reads the
 //! log from there after a restart. What it inserts carries where it came from, and until it has
 //! come to where the log ended at the restart, the owner of a target drops what it already has: so
-//! each record counts once and each output stands once. Cost: a record is scanned once for each
-//! flow that looks at it ([`select`] finds those); an output is copied once.
+//! each record counts once and each output stands once. Cost: of many flows, [`select`] finds those
+//! that a record matches; one that only counts costs about 10 ns a match, any other scans the
+//! record once; an output is copied once, and a batch makes one append for each target.
 
 pub mod checkpoint;
 mod files;
 mod output;
+mod running;
 mod select;
 mod send;
 
@@ -18,18 +20,20 @@ use crate::model::event::Reply;
 use crate::model::flow::{Flow, FlowId};
 use crate::model::record::{Body, Offset, Record};
 use crate::model::topic::{Storage, Topic, TopicId};
-use crate::model::value::of_record;
 use crate::query::dialect::jet;
-use crate::query::program::{Lookups, World};
+use crate::query::program::World;
 use crate::query::push::Runner;
+use crate::query::push::lane::Lanes;
 use crate::shard::Shard;
-use crate::shard::mail::Origin;
+use crate::shard::mail::{Mail, Origin};
 use crate::shard::topic::owner::Store;
 use ahash::AHashMap;
 use checkpoint::Checkpoints;
-use files::Files;
+use files::{Expected, Files};
 use output::{Outputs, Troubles};
+use running::{Running, Work};
 use select::Selector;
+use send::Together;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -42,45 +46,29 @@ const CHUNKS_A_TURN: usize = 8;
 /// Appends of a flow that may be under way before it reads on.
 const UNDER_WAY_MAX: u64 = 256;
 
-/// A flow at work.
-#[derive(Debug)]
-pub struct Running {
-    flow: Arc<Flow>,
-    runner: Runner,
-    /// Offset of the source that is read next.
-    position: Offset,
-    /// It reads the log, up to where the live records begin.
-    cursor: Option<Cursor>,
-    /// Outputs of records before this one may be there already.
-    repeat_until: Offset,
-    /// Where the last output came from, and the ordinal of the next one of the same record.
-    derived: (Offset, u32),
-    /// It is kept over a restart.
-    durable: bool,
-    /// Each record of its source is rows of a typed table.
-    typed: bool,
-    /// Appends that were sent to, and acknowledged by, each target.
-    issued: Vec<u64>,
-    settled: Vec<u64>,
-    /// The topics that it has written to.
-    targets: Vec<Arc<Topic>>,
-    troubles: Troubles,
-    files: Files,
-}
-
 /// All flows of a shard.
 #[derive(Debug, Default)]
 pub struct Flows {
     by_topic: AHashMap<TopicId, Readers>,
-    /// Flow and target of an append under way.
-    appends: AHashMap<u32, (TopicId, FlowId, usize)>,
+    /// Appends under way.
+    appends: AHashMap<u32, Append>,
     next_token: u32,
+    /// Number of the next append of several flows.
+    together: u64,
     /// When a flow has something to do by the clock, ms since 1970.
     pub next_ms: Option<i64>,
     /// Flows that read their logs.
     behind: usize,
     /// What is stored of them.
     pub checkpoints: Checkpoints,
+}
+
+/// Whose outputs an append under way holds: the topic that is read, the flow, the target's number.
+#[derive(Debug)]
+enum Append {
+    One(TopicId, FlowId, usize),
+    /// Of several flows, and its number.
+    Together(u64, TopicId, Vec<(FlowId, usize)>),
 }
 
 /// The flows that read one topic.
@@ -92,6 +80,8 @@ struct Readers {
     head: Offset,
     /// Flows that the clock may make emit.
     timed: usize,
+    /// Where the flow that was made last began, or one that has caught up.
+    youngest: Offset,
 }
 
 impl Flows {
@@ -121,68 +111,6 @@ impl Readers {
     }
 }
 
-impl Running {
-    fn share(&self) {
-        let (counters, shared) = (self.runner.counters(), &self.flow.shared);
-        shared.records_out.store(counters.records_out, Ordering::Relaxed);
-        let errors = counters.errors + self.troubles.refused();
-        shared.errors.store(errors, Ordering::Relaxed);
-        shared.late.store(counters.late, Ordering::Relaxed);
-    }
-
-    fn under_way(&self) -> u64 {
-        self.issued.iter().zip(&self.settled).map(|(issued, settled)| issued - settled).sum()
-    }
-
-    /// Lets the flow do something; gives what came out.
-    fn run(&mut self, lookups: &Lookups, now_ms: i64, work: Work<'_>) -> Outputs {
-        let world = World { now_ms, lookups };
-        let mut outputs = Outputs::new(self.derived, self.position);
-        match work {
-            Work::Records(list) => {
-                let from = self.position;
-                let at = outputs.at();
-                let records = list.iter().filter(|(offset, _)| *offset >= from);
-                if self.typed {
-                    for (offset, record) in records {
-                        at.set(*offset);
-                        record.each(&mut |record| {
-                            let one = (record.time / 1_000_000, of_record(record));
-                            self.runner.push(std::iter::once(one), &world, &mut outputs);
-                        });
-                    }
-                } else {
-                    let records = records.map(|(offset, record)| {
-                        at.set(*offset);
-                        (record.time / 1_000_000, of_record(record))
-                    });
-                    self.runner.push(records, &world, &mut outputs);
-                }
-                if let Some((last, _)) = list.last() {
-                    self.position = self.position.max(last + 1);
-                }
-            }
-            Work::Tick => self.runner.tick(now_ms, &world, &mut outputs),
-            Work::Flush => {
-                let approximate = self.runner.is_approximate();
-                self.flow.shared.approximate.store(approximate, Ordering::Relaxed);
-                outputs.underived();
-                self.runner.flush(&world, &mut outputs);
-            }
-        }
-        self.derived = outputs.derived();
-        self.share();
-        outputs
-    }
-}
-
-/// What a flow is to do.
-enum Work<'a> {
-    Records(&'a [(Offset, Record<'a>)]),
-    Tick,
-    Flush,
-}
-
 impl Shard {
     /// A flow was made, or is known again after a restart.
     pub(in crate::shard) fn start_flow(&mut self, flow: &Arc<Flow>) {
@@ -197,6 +125,7 @@ impl Shard {
             }
         };
         let Some(owned) = self.core.owner.get(flow.source) else { return };
+        Lanes::prepare(&pipeline);
         let head = owned.head();
         let mut running = Running {
             flow: Arc::clone(flow),
@@ -243,6 +172,7 @@ impl Shard {
         flow.shared.skew.store(counted - running.position as i64, Ordering::Relaxed);
         readers.timed += usize::from(pipeline.has_timers());
         readers.head = readers.head.max(if running.cursor.is_none() { head } else { 0 });
+        readers.youngest = readers.youngest.max(running.position);
         readers.list.push(running);
         readers.selector.rebuild_later();
     }
@@ -285,6 +215,7 @@ impl Shard {
     pub(in crate::shard) fn end_flow(&mut self, flow: &Flow) {
         let Some(readers) = self.flows.by_topic.get_mut(&flow.source) else { return };
         let Some(index) = readers.place(flow.id) else { return };
+        readers.selector.leave_lanes(&mut readers.list);
         let mut running = readers.list.remove(index);
         readers.selector.rebuild_later();
         readers.timed -= usize::from(running.runner.pipeline().has_timers());
@@ -296,10 +227,11 @@ impl Shard {
             self.flows.behind -= 1;
         }
         let lookups = Arc::clone(self.core.catalog.lookups());
-        let outputs = running.run(&lookups, self.now_ms(), Work::Flush);
-        self.send_outputs(&mut running, outputs);
-        running.files.finish(&mut running.troubles, self.now_ms());
+        let world = World { now_ms: self.now_ms(), lookups: &lookups };
+        self.run_flow(&mut running, &world, Work::Flush);
+        let expected = running.files.finish(&running.flow, &mut running.troubles, self.now_ms());
         self.log_troubles(&mut running);
+        self.compare(expected.into_iter().collect(), Origin::nobody(self.core.id));
         self.flows.checkpoints.touch();
     }
 
@@ -307,43 +239,33 @@ impl Shard {
         self.core.now / 1_000_000
     }
 
+    /// Lets a flow do something and sends what came out.
+    fn run_flow(&mut self, running: &mut Running, world: &World<'_>, work: Work<'_>) {
+        let mut outputs = Outputs::default();
+        running.run(world, work, &mut outputs);
+        self.send_outputs(running, outputs);
+    }
+
     /// Gives the flows of a topic its new records.
     pub(in crate::shard) fn run_flows(&mut self, topic: TopicId, batch: &Arc<Batch>) {
         let Some(mut readers) = self.flows.by_topic.remove(&topic) else { return };
         let lookups = Arc::clone(self.core.catalog.lookups());
-        let now_ms = self.now_ms();
+        let world = World { now_ms: self.now_ms(), lookups: &lookups };
         let list: Vec<(Offset, Record<'_>)> = batch.iter().collect();
         let behind = self.flows.behind > 0;
-        let Readers { list: flows, selector, head, timed } = &mut readers;
+        let Readers { list: flows, selector, head, timed, youngest } = &mut readers;
         let seen = *head;
         *head = batch.first() + batch.len() as u64;
         let typed = flows.first().is_some_and(|running| running.typed);
-        if !behind && !typed && selector.is_worth_it(flows) {
-            // Flow after flow: the states of thousands do not fit into a cache, so each is fetched
-            // once for a batch.
-            let mut found = Vec::new();
-            let mut hits: Vec<(usize, (Offset, Record<'_>))> = Vec::new();
-            for (offset, record) in &list {
-                selector.select(&of_record(record), &lookups, &mut found);
-                hits.extend(found.iter().map(|index| (*index as usize, (*offset, *record))));
-            }
-            hits.sort_by_key(|(index, _)| *index);
-            let mut own: Vec<(Offset, Record<'_>)> = Vec::new();
-            for run in hits.chunk_by(|a, b| a.0 == b.0) {
-                let Some(running) = run.first().and_then(|(index, _)| flows.get_mut(*index)) else {
-                    continue;
-                };
-                own.clear();
-                own.extend(run.iter().map(|(_, one)| *one));
-                running.position = running.position.max(seen);
-                let outputs = running.run(&lookups, now_ms, Work::Records(&own));
-                self.send_outputs(running, outputs);
-            }
+        // A flow that began within the batch looks at each record itself.
+        let live = !behind && !typed && *youngest <= batch.first();
+        if live && selector.is_worth_it(flows) {
+            self.run_selected(flows, selector, &list, &world);
         } else {
+            selector.leave_lanes(flows);
             for running in flows.iter_mut().filter(|running| running.cursor.is_none()) {
                 running.position = running.position.max(seen);
-                let outputs = running.run(&lookups, now_ms, Work::Records(&list));
-                self.send_outputs(running, outputs);
+                self.run_flow(running, &world, Work::Records(&list));
             }
         }
         let deadline = match timed {
@@ -353,6 +275,34 @@ impl Shard {
         self.flows.by_topic.insert(topic, readers);
         self.flows.checkpoints.touch();
         self.note_deadline(deadline);
+    }
+
+    /// Gives new records to the flows that find them. Flow after flow: the states of thousands do
+    /// not fit into a cache, so each is fetched once for a batch; what they put out is appended
+    /// together.
+    fn run_selected<'r>(
+        &mut self,
+        flows: &mut [Running],
+        selector: &mut Selector,
+        list: &'r [(Offset, Record<'r>)],
+        world: &World<'r>,
+    ) {
+        let mut hits = Vec::new();
+        selector.select(list, world, &mut hits);
+        hits.sort_unstable();
+        let mut own: Vec<(Offset, Record<'_>)> = Vec::new();
+        let mut together = Together::default();
+        for run in hits.chunk_by(|a, b| a.0 == b.0) {
+            let Some((flow, _)) = run.first() else { continue };
+            let Some(running) = flows.get_mut(*flow as usize) else { continue };
+            own.clear();
+            own.extend(run.iter().filter_map(|(_, number)| list.get(*number as usize)));
+            let exact = selector.is_exact(*flow);
+            let work = if exact { Work::Matched(&own) } else { Work::Records(&own) };
+            running.run(world, work, &mut together.outputs);
+            together.end_of(*flow as usize);
+        }
+        self.send_together(flows, together);
     }
 
     fn note_deadline(&mut self, deadline: Option<i64>) {
@@ -372,6 +322,7 @@ impl Shard {
             let Some(mut readers) = self.flows.by_topic.remove(&topic) else { continue };
             for running in readers.list.iter_mut().filter(|running| running.cursor.is_some()) {
                 busy |= self.read_on(topic, running);
+                readers.youngest = readers.youngest.max(running.position);
             }
             let deadline = readers.list.iter().filter_map(|r| r.runner.deadline()).min();
             self.flows.by_topic.insert(topic, readers);
@@ -401,7 +352,9 @@ impl Shard {
                 tracing::error!(%damage, "damaged records were passed over");
             }
             let list: Vec<(Offset, Record<'_>)> = chunk.iter().collect();
-            let outputs = running.run(&lookups, self.now_ms(), Work::Records(&list));
+            let world = World { now_ms: self.now_ms(), lookups: &lookups };
+            let mut outputs = Outputs::default();
+            running.run(&world, Work::Records(&list), &mut outputs);
             running.position = running.position.max(next);
             self.send_outputs(running, outputs);
         }
@@ -422,8 +375,8 @@ impl Shard {
             for running in readers.list.iter_mut().filter(|running| running.cursor.is_none()) {
                 if running.runner.deadline().is_some_and(|at| at <= now_ms) {
                     running.position = running.position.max(readers.head);
-                    let outputs = running.run(&lookups, now_ms, Work::Tick);
-                    self.send_outputs(running, outputs);
+                    let world = World { now_ms, lookups: &lookups };
+                    self.run_flow(running, &world, Work::Tick);
                 }
             }
             let deadline = readers.list.iter().filter_map(|r| r.runner.deadline()).min();
@@ -436,18 +389,38 @@ impl Shard {
     pub(in crate::shard) fn flush_flows(&mut self, origin: Origin, topic: TopicId) {
         let lookups = Arc::clone(self.core.catalog.lookups());
         let now_ms = self.now_ms();
+        let mut expected = Vec::new();
         if let Some(mut readers) = self.flows.by_topic.remove(&topic) {
+            readers.selector.settle(&mut readers.list);
             for running in &mut readers.list {
                 if running.cursor.is_none() {
                     running.position = running.position.max(readers.head);
                 }
-                let outputs = running.run(&lookups, now_ms, Work::Flush);
-                self.send_outputs(running, outputs);
-                running.files.finish(&mut running.troubles, now_ms);
+                let world = World { now_ms, lookups: &lookups };
+                self.run_flow(running, &world, Work::Flush);
+                expected.extend(running.files.finish(&running.flow, &mut running.troubles, now_ms));
                 self.log_troubles(running);
             }
             self.flows.by_topic.insert(topic, readers);
         }
-        self.core.reply(origin, Reply::Done);
+        self.compare(expected, origin);
+    }
+
+    /// Has what is expected compared with files, then tells whoever flushed.
+    fn compare(&mut self, expected: Vec<Expected>, origin: Origin) {
+        if expected.is_empty() {
+            return self.core.reply(origin, Reply::Done);
+        }
+        let process = Arc::clone(&self.core.process);
+        let then = move |records: Vec<Vec<u8>>| {
+            records.into_iter().for_each(|record| process.mail(0, Mail::Log(record)));
+            if origin.token.is_some() {
+                process.mail(origin.peer.shard, Mail::Reply { to: origin, reply: Reply::Done });
+            }
+        };
+        if let Err(records) = files::compare(expected, Box::new(then)) {
+            records.into_iter().for_each(|record| self.core.send(0, Mail::Log(record)));
+            self.core.reply(origin, Reply::Done);
+        }
     }
 }

@@ -25,7 +25,7 @@ pub struct Part {
 }
 
 /// See the module's page.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outputs {
     /// Records, in their order.
     pub parts: Vec<Part>,
@@ -38,20 +38,16 @@ pub struct Outputs {
     at: Rc<Cell<Offset>>,
     derived: (Offset, u32),
     is_derived: bool,
+    /// Troubles of the flows before.
+    before: usize,
 }
 
 impl Outputs {
-    /// Before anything; `derived`: the state of the numbering, `position`: where the flow stands.
-    pub fn new(derived: (Offset, u32), position: Offset) -> Self {
-        Self {
-            parts: Vec::new(),
-            bytes: Vec::new(),
-            files: Vec::new(),
-            troubles: Vec::new(),
-            at: Rc::new(Cell::new(position)),
-            derived,
-            is_derived: true,
-        }
+    /// A flow begins; `derived`: the state of its numbering, `position`: where it stands.
+    pub fn begin(&mut self, derived: (Offset, u32), position: Offset) {
+        (self.derived, self.is_derived) = (derived, true);
+        self.before = self.troubles.len();
+        self.at.set(position);
     }
 
     /// Where to say which record is under way.
@@ -109,8 +105,9 @@ impl Sink for Outputs {
 
     fn trouble(&mut self, code: &'static str, why: &str) {
         // The first of each kind is told, the others are counted.
-        let known = self.troubles.iter().filter(|(known, _)| *known == code).count();
-        let text = if known == 0 { why.to_owned() } else { String::new() };
+        let own = self.troubles.get(self.before..).unwrap_or_default();
+        let known = own.iter().any(|(known, _)| *known == code);
+        let text = if known { String::new() } else { why.to_owned() };
         self.troubles.push((code, text));
     }
 }

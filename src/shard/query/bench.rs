@@ -1,7 +1,7 @@
 //! What a running query asks of the appliance, from its worker thread.
 
 use super::tail::LogTail;
-use super::{QueryControl, Snapshot, Task};
+use super::{QueryControl, Snapshot, Task, fields};
 use crate::log::{Batch, Chunk, Cursor, UpTo};
 use crate::model::command::Definitions;
 use crate::model::event::{QueryOutput, Reply};
@@ -10,8 +10,7 @@ use crate::model::record::{Body, Offset, Record, TimeNs};
 use crate::model::refusal::Refusal;
 use crate::model::table::numbering::{Numbering, Wake};
 use crate::model::table::{Entry, Tables};
-use crate::model::topic::{LOG_TOPIC, Topic, TopicId};
-use crate::model::value::{Value, members, of_record, unescape_text};
+use crate::model::topic::{LOG_TOPIC, Storage, Topic, TopicId};
 use crate::query::program::{Fault, Lookups};
 use crate::query::pull::{Bench, Numbered, Records, Stopped, Tail};
 use crate::query::tables::store::Standing;
@@ -31,8 +30,6 @@ use std::time::Duration;
 const CHUNK_BYTES: usize = 256 << 10;
 /// How long an owner may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
-/// Names of fields that are remembered of a topic.
-const FIELDS_MAX: usize = 4096;
 
 /// See the module's page.
 pub struct Worker {
@@ -47,16 +44,6 @@ pub struct Worker {
     begun: u64,
     deadline: u64,
 }
-
-/// Names of the fields that a topic's records have, as far as they were looked at.
-#[derive(Debug)]
-pub struct Observed {
-    fields: Arc<[String]>,
-    up_to: Offset,
-}
-
-/// Known fields by topic.
-pub type ObservedFields = ahash::AHashMap<TopicId, Observed>;
 
 impl Worker {
     pub(super) fn new(process: &Arc<Process>, task: &Task) -> Self {
@@ -86,12 +73,8 @@ impl Worker {
         self.mail(to.peer.shard, Mail::Query { to, output, last, control });
     }
 
-    fn mail(&self, shard: u16, mut mail: Mail) {
-        let Some(mailbox) = self.process.mailboxes.get(shard as usize) else { return };
-        while let Err(back) = mailbox.post(mail) {
-            mail = back;
-            std::thread::sleep(Duration::from_micros(200));
-        }
+    fn mail(&self, shard: u16, mail: Mail) {
+        self.process.mail(shard, mail);
     }
 
     /// Asks the shard of the query to do something.
@@ -149,28 +132,21 @@ impl Bench for Worker {
     }
 
     fn observed_fields(&mut self, topic: &Arc<Topic>) -> Result<Arc<[String]>, Fault> {
-        let snapshot = self.snapshot(topic.id)?;
-        let known = {
-            let map = self.process.observed.lock().unwrap_or_else(PoisonError::into_inner);
-            map.get(&topic.id).map(|o| (Arc::clone(&o.fields), o.up_to))
-        };
-        let (fields, up_to) = known.unwrap_or_default();
-        if up_to >= snapshot.head || topic.id == LOG_TOPIC {
-            return Ok(fields);
+        let map = || self.process.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = map().get(&topic.id).cloned().unwrap_or_default();
+        if topic.id == LOG_TOPIC {
+            return Ok(known.fields);
         }
-        let head = snapshot.head;
-        let mut records = snapshot.read(up_to);
-        let mut names: Vec<String> = fields.to_vec();
-        while records.next_chunk(&mut |_, record| {
-            record.each(&mut |record| observe(record, &mut names));
-            ControlFlow::Continue(())
-        })? {
-            self.check().map_err(|_| Fault::new("the query was stopped"))?;
+        let path = fields::path(&self.process.config.data_dir, topic.id);
+        let file = (topic.storage == Storage::Log).then_some(path.as_path());
+        let stopped = |_| Fault::new("the query was stopped");
+        let go_on = || self.go_on().map_err(stopped);
+        let observed = known.brought_up(|| self.snapshot(topic.id), file, go_on)?;
+        let fields = Arc::clone(&observed.fields);
+        let mut map = map();
+        if map.get(&topic.id).is_none_or(|other| other.up_to < observed.up_to) {
+            map.insert(topic.id, observed);
         }
-        let fields: Arc<[String]> = names.into();
-        let observed = Observed { fields: Arc::clone(&fields), up_to: head };
-        let mut map = self.process.observed.lock().unwrap_or_else(PoisonError::into_inner);
-        map.insert(topic.id, observed);
         Ok(fields)
     }
 
@@ -297,6 +273,13 @@ impl Bench for Worker {
     }
 
     fn check(&mut self) -> Result<(), Stopped> {
+        self.go_on()
+    }
+}
+
+impl Worker {
+    /// See [`Bench::check`].
+    fn go_on(&self) -> Result<(), Stopped> {
         let stopping = self.process.stopping.load(std::sync::atomic::Ordering::Relaxed);
         if self.control.is_cancelled() || stopping {
             return Err(Stopped::Cancelled);
@@ -305,31 +288,9 @@ impl Bench for Worker {
     }
 }
 
-/// Adds the names of a record's top-level fields.
-fn observe(record: &Record<'_>, names: &mut Vec<String>) {
-    let mut add = |name: &str| {
-        if names.len() < FIELDS_MAX && !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    };
-    let is_json = !matches!(record.body, Body::Frame { binary: true, .. });
-    if let Value::Json(text) = of_record(record)
-        && is_json
-        && text.starts_with('{')
-    {
-        members(text, |key, _| {
-            if key.contains('\\') {
-                add(&unescape_text(key));
-            } else {
-                add(key);
-            }
-        });
-    }
-}
-
 impl Snapshot {
     /// Its records from an offset on.
-    fn read(self, from: Offset) -> Box<dyn Records> {
+    pub fn read(self, from: Offset) -> Box<dyn Records> {
         let head = self.head;
         match self.view {
             Some(view) => Box::new(LogRecords { cursor: Cursor::new(view, from), head }),
@@ -364,10 +325,12 @@ impl Records for LogRecords {
         Ok(cursor.next_offset() < self.head)
     }
 
-    fn next_slice(&mut self, visit: &mut dyn FnMut(&[Numbered<'_>])) -> Result<bool, Fault> {
+    fn next_run(
+        &mut self,
+        visit: &mut dyn FnMut(&mut dyn Iterator<Item = Numbered<'_>>),
+    ) -> Result<bool, Fault> {
         let Some(chunk) = self.chunk()? else { return Ok(false) };
-        let list: Vec<(Offset, Record<'_>)> = chunk.iter().collect();
-        visit(&list);
+        visit(&mut chunk.iter());
         Ok(self.cursor.next_offset() < self.head)
     }
 }

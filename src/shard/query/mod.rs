@@ -5,11 +5,12 @@
 //! a credit back when the connection's output has room. A connection that ends cancels its query.
 
 mod bench;
+mod fields;
 mod tail;
 pub mod directory;
 pub mod pool;
 
-pub use bench::ObservedFields;
+pub use fields::ObservedFields;
 
 use crate::broker::Peer;
 use crate::log::{Batch, PartitionView};
