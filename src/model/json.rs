@@ -2,14 +2,14 @@
 //!
 //! Records are kept and passed on as the text that arrived (all digits, key order as sent), so what
 //! the path from socket to log needs is *where* a value stands and that it is well-formed. Cost:
-//! each byte is looked at once, strings and digits sixteen bytes at a time; nothing is allocated. Nesting is
-//! counted in a bit set instead of the call stack, so no input can exhaust it.
+//! each byte is looked at once, strings and digits sixteen at a time; nothing is allocated. Nesting
+//! is counted in a bit set instead of the call stack, so no input can exhaust it.
 //!
 //! The caller guarantees UTF-8 (checked once per message in `wire`); the scanner itself is
 //! byte-wise.
 
 mod text;
-mod wide;
+pub(in crate::model) mod wide;
 
 use crate::limits::JSON_DEPTH_MAX;
 pub use text::{key_is, plain_string, unescape, write_string};

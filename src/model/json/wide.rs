@@ -1,21 +1,22 @@
-//! Sixteen bytes at a time: which of them a string cannot hold plainly, which are no digits.
+//! Sixteen bytes at a time: which of them a string cannot hold plainly, which are no digits,
+//! which end a number.
 //!
 //! Bit `n` of a mask is byte `n`. Cost: some ten instructions for a step, whatever is found.
 
 use ::wide::u8x16;
 
 /// Bytes of one step.
-pub(super) const STEP: usize = 16;
+pub(in crate::model) const STEP: usize = 16;
 
 /// The step that begins at `at`, if it is whole.
 #[inline(always)]
-pub(super) fn step(text: &[u8], at: usize) -> Option<&[u8; STEP]> {
+pub(in crate::model) fn step(text: &[u8], at: usize) -> Option<&[u8; STEP]> {
     text.get(at..)?.first_chunk()
 }
 
 /// Quotes, backslashes and control characters.
 #[inline(always)]
-pub(super) fn specials(bytes: &[u8; STEP]) -> u32 {
+pub(in crate::model) fn specials(bytes: &[u8; STEP]) -> u32 {
     let all = u8x16::new(*bytes);
     let control = all.min(u8x16::splat(0x1f)).simd_eq(all);
     let quote = all.simd_eq(u8x16::splat(b'"'));
@@ -24,9 +25,18 @@ pub(super) fn specials(bytes: &[u8; STEP]) -> u32 {
 
 /// Bytes that are no decimal digits.
 #[inline(always)]
-pub(super) fn non_digits(bytes: &[u8; STEP]) -> u32 {
+pub(in crate::model) fn non_digits(bytes: &[u8; STEP]) -> u32 {
     let value = u8x16::new(*bytes) - u8x16::splat(b'0');
     !value.min(u8x16::splat(9)).simd_eq(value).to_bitmask() & 0xffff
+}
+
+/// What ends a number or a word: commas, closing brackets, blanks and control characters.
+#[inline(always)]
+pub(in crate::model) fn ends(bytes: &[u8; STEP]) -> u32 {
+    let all = u8x16::new(*bytes);
+    let blank = all.min(u8x16::splat(b' ')).simd_eq(all);
+    let is = |byte| all.simd_eq(u8x16::splat(byte));
+    (blank | is(b',') | is(b'}') | is(b']')).to_bitmask()
 }
 
 #[cfg(test)]
@@ -47,6 +57,8 @@ mod tests {
                     let special = mask(&bytes, |b| b < b' ' || b == b'"' || b == b'\\');
                     assert_eq!(specials(&bytes), special, "{bytes:?}");
                     assert_eq!(non_digits(&bytes), mask(&bytes, |b| !b.is_ascii_digit()));
+                    let end = |b| b <= b' ' || matches!(b, b',' | b'}' | b']');
+                    assert_eq!(ends(&bytes), mask(&bytes, end));
                 }
             }
         }

@@ -1,11 +1,12 @@
 //! Finding fields in the text of a record that was checked when it arrived.
 //!
 //! Method: one pass over the top level, which trusts the text to be JSON and steps over what it
-//! does not want: strings eight bytes at a time, nested values by counting brackets. On a text that
-//! is no JSON it finds less, and nothing worse. Cost: about 0.5 ns a byte, nothing allocated but
-//! for strings with escapes; the scanner that checks costs twice that.
+//! does not want: strings sixteen bytes at a time, nested values by counting brackets. On a text
+//! that is no JSON it finds less, and nothing worse. Cost: about 0.5 ns a byte, nothing allocated
+//! but for strings with escapes; the scanner that checks costs twice that.
 
 use super::{Text, Value, numeric_text, unescape_text};
+use crate::model::json::wide;
 
 /// Keys of a guide at most.
 const GUIDE_MAX: usize = 64;
@@ -184,34 +185,18 @@ fn skip(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// The high bit of the first byte that is zero, and perhaps of others behind it.
-#[inline]
-fn zero(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & HIGH
-}
-
-/// The same for the first byte that is `byte`.
-#[inline]
-fn is(word: u64, byte: u8) -> u64 {
-    zero(word ^ (ONES * u64::from(byte)))
-}
-
 /// The closing quote of the string whose inside begins at `at`, and whether there are escapes.
 #[inline]
 fn string_end(bytes: &[u8], mut at: usize) -> (usize, bool) {
     let mut escaped = false;
     loop {
-        while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-            let word = u64::from_le_bytes(*chunk);
-            let special = is(word, b'"') | is(word, b'\\');
-            if special != 0 {
-                at += special.trailing_zeros() as usize / 8;
+        while let Some(step) = wide::step(bytes, at) {
+            let found = wide::specials(step);
+            if found != 0 {
+                at += found.trailing_zeros() as usize;
                 break;
             }
-            at += 8;
+            at += wide::STEP;
         }
         match bytes.get(at) {
             Some(b'"') | None => return (at, escaped),
@@ -237,14 +222,12 @@ fn value_end(bytes: &[u8], at: usize) -> (usize, bool) {
 /// The position behind a number, `true`, `false` or `null`.
 #[inline]
 fn word_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*chunk);
-        let blank = word.wrapping_sub(ONES * 0x21) & !word & HIGH;
-        let special = is(word, b',') | is(word, b'}') | is(word, b']') | blank;
-        if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
+    while let Some(step) = wide::step(bytes, at) {
+        let found = wide::ends(step);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize;
         }
-        at += 8;
+        at += wide::STEP;
     }
     let ends = |b: &u8| matches!(b, b',' | b'}' | b']') || *b <= b' ';
     let rest = bytes.get(at..).unwrap_or_default();
