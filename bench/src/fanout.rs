@@ -261,7 +261,9 @@ impl Run {
     /// Waits for what is on its way, until all is there or nothing comes.
     fn drain(&mut self) {
         let (mut last, mut last_at) = (self.delivered(), now_ns());
-        while self.delivered() < self.sent() * self.plan.fan && now_ns() - last_at < STALL_NS {
+        // A frame counts when its header is there; its payload may still be on its way.
+        let due = |it: &Self| it.delivered() < it.sent() * it.plan.fan || it.odd() > 0;
+        while due(self) && now_ns() - last_at < STALL_NS {
             self.take();
             if self.delivered() != last {
                 (last, last_at) = (self.delivered(), now_ns());

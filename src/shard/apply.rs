@@ -134,7 +134,7 @@ impl Shard {
         }
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         if !conn.control.is_blocked()
-            && (conn.waiting.is_some() || conn.interest != crate::sys::net::Interest::Read)
+            && (conn.is_waiting() || conn.interest != crate::sys::net::Interest::Read)
         {
             self.resume.push(slot);
         }

@@ -89,7 +89,7 @@ impl Shard {
         self.call(slot, |session, _, intake, out| {
             session.on_event(Event::Context(&context), intake, out);
         });
-        if self.conns.get(slot as usize).is_some_and(|conn| conn.waiting.is_some()) {
+        if self.conns.get(slot as usize).is_some_and(|conn| conn.is_waiting()) {
             self.resume.push(slot);
         }
         self.watch(slot);

@@ -165,9 +165,7 @@ impl Shard {
         let front = conn.front as usize;
         self.core.metrics().fronts[front].violations.add(1);
         match &conn.phase {
-            Phase::Http(None) if conn.unread.is_empty() && conn.waiting.is_none() => {
-                self.lose(slot)
-            }
+            Phase::Http(None) if conn.unread.is_none() => self.lose(slot),
             Phase::Http(_) => {
                 let (content_type, body) =
                     conn.occupant.http_error(408, "request arrived too slowly");

@@ -50,6 +50,15 @@ pub struct Arriving {
     pub body: Vec<u8>,
 }
 
+/// What was received and not handled.
+#[derive(Debug)]
+pub enum Unread {
+    /// The beginning of an HTTP head.
+    Head(Vec<u8>),
+    /// What came behind a request that is not answered yet, or behind a pause.
+    Waiting(Waiting),
+}
+
 /// Bytes that wait for the connection to be read on: what comes after them must not overtake them.
 #[derive(Debug)]
 pub struct Waiting {
@@ -106,7 +115,7 @@ pub struct Control {
     /// The client id, for those that are clients of the mesh.
     pub client: u64,
     /// The subprotocol that the session chose.
-    pub subprotocol: Option<Box<str>>,
+    pub subprotocol: Option<Box<Box<str>>>,
 }
 
 impl Control {
@@ -219,10 +228,8 @@ pub struct Conn {
     pub decoder: Decoder,
     /// What was agreed about compression.
     pub deflate: Option<Box<Agreed>>,
-    /// The beginning of an HTTP head.
-    pub unread: Vec<u8>,
-    /// What came behind a request that is not answered yet, or behind a pause.
-    pub waiting: Option<Box<Waiting>>,
+    /// What was received and not handled.
+    pub unread: Option<Box<Unread>>,
     /// What the socket did not take.
     pub backlog: Option<Box<Backlog>>,
     /// Its output.
@@ -259,9 +266,31 @@ pub struct Conn {
     pub pinged: bool,
 }
 
-const _: () = assert!(size_of::<Conn>() <= 416);
+const _: () = assert!(size_of::<Conn>() <= 384);
 
 impl Conn {
+    /// Whether bytes wait for it to be read on.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.unread.as_deref(), Some(Unread::Waiting(_)))
+    }
+
+    /// Takes what waits.
+    pub fn take_waiting(&mut self) -> Option<Waiting> {
+        match *self.unread.take_if(|unread| matches!(**unread, Unread::Waiting(_)))? {
+            Unread::Waiting(waiting) => Some(waiting),
+            Unread::Head(_) => None,
+        }
+    }
+
+    /// Takes the beginning of a head, if there is one.
+    pub fn take_head(&mut self) -> Vec<u8> {
+        match self.unread.take_if(|unread| matches!(**unread, Unread::Head(_))).map(|it| *it) {
+            Some(Unread::Head(bytes)) => bytes,
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether it has ended, but for output that is still on its way.
     #[must_use]
     pub fn retired(&self) -> bool {

@@ -46,7 +46,7 @@ impl Shard {
             let upgrade = conn.control.exchange.upgrade;
             if !conn.control.exchange.keep_alive && !upgrade {
                 self.begin_closing(slot);
-            } else if conn.waiting.is_some() {
+            } else if conn.is_waiting() {
                 self.resume.push(slot);
             }
         }
@@ -174,7 +174,7 @@ impl Shard {
         self.retire(slot, was_websocket);
         if let Some(conn) = self.conns.get_mut(slot as usize) {
             conn.phase = Phase::Closing;
-            (conn.unread, conn.waiting) = (Vec::new(), None);
+            conn.unread = None;
         }
         self.mark_dirty(slot);
         self.set_wake(slot, drop_at);

@@ -8,7 +8,7 @@ use crate::broker::Peer;
 use crate::limits::HTTP_HEAD_TIMEOUT_MS;
 use crate::proto::{CloseReason, Message, PROTOCOLS, PeerInfo, Request, Session};
 use crate::shard::Shard;
-use crate::shard::link::conn::{Arriving, Conn, Control, Exchange, NEVER, Phase, Waiting};
+use crate::shard::link::conn::{Arriving, Conn, Control, Exchange, NEVER, Phase, Unread, Waiting};
 use crate::shard::link::occupant::Occupant;
 use crate::sys::clock;
 use crate::sys::net::{Accepted, Interest, Ready, Socket, Transfer};
@@ -90,8 +90,7 @@ impl Shard {
             phase: Phase::Http(None),
             decoder: Decoder::new(),
             deflate: None,
-            unread: Vec::new(),
-            waiting: None,
+            unread: None,
             backlog: None,
             out: Default::default(),
             queued_total: 0,
@@ -127,7 +126,7 @@ impl Shard {
             // What may not be read now is not asked for.
             return if ready.broken { self.lose(slot) } else { self.watch(slot) };
         }
-        if conn.waiting.is_some() {
+        if conn.is_waiting() {
             // What came before goes first; the set tells again of what is there now.
             return self.resume.push(slot);
         }
@@ -197,9 +196,8 @@ impl Shard {
     pub(in crate::shard) fn resume(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         if !conn.control.is_blocked()
-            && let Some(waiting) = conn.waiting.take()
+            && let Some(Waiting { mut bytes, used }) = conn.take_waiting()
         {
-            let Waiting { mut bytes, used } = *waiting;
             let used = used + self.take(slot, &mut bytes[used..]);
             if used < bytes.len() {
                 self.keep_waiting(slot, Waiting { bytes, used });
@@ -212,7 +210,7 @@ impl Shard {
         if let Some(conn) = self.conns.get_mut(slot as usize)
             && !matches!(conn.phase, Phase::Closing)
         {
-            conn.waiting = Some(Box::new(waiting));
+            conn.unread = Some(Box::new(Unread::Waiting(waiting)));
         }
     }
 
@@ -247,7 +245,7 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         let incomplete = match &conn.phase {
             Phase::Http(Some(_)) => true,
-            Phase::Http(None) => !conn.unread.is_empty(),
+            Phase::Http(None) => conn.unread.is_some() && !conn.is_waiting(),
             Phase::WebSocket => !conn.decoder.idle(),
             Phase::Closing => false,
         };
@@ -265,7 +263,7 @@ impl Shard {
             return self.take_body(slot, bytes, used);
         }
         let mut whole;
-        let waiting = std::mem::take(&mut conn.unread);
+        let waiting = conn.take_head();
         let (input, before) = if waiting.is_empty() {
             (&bytes[*used..], 0)
         } else {
@@ -277,7 +275,7 @@ impl Shard {
         let (head, length) = match parse_head(input) {
             Ok(Some(found)) => found,
             Ok(None) => {
-                conn.unread = input.to_vec();
+                conn.unread = Some(Box::new(Unread::Head(input.to_vec())));
                 *used = bytes.len();
                 return Next::Need;
             }
@@ -386,7 +384,7 @@ impl Shard {
         let manners = conn.occupant.manners();
         let agreed = agreed.filter(|_| manners.deflate);
         let subprotocol = conn.control.subprotocol.take();
-        let (protocol, headers) = (subprotocol.as_deref(), manners.headers);
+        let (protocol, headers) = (subprotocol.as_deref().map(|name| &**name), manners.headers);
         handshake::write_accept(&mut answer, &offer, protocol, agreed.as_ref(), headers);
         conn.deflate = agreed.map(Box::new);
         conn.phase = Phase::WebSocket;

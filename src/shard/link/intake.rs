@@ -190,7 +190,7 @@ impl Intake for Desk<'_> {
     fn upgrade(&mut self, subprotocol: Option<&str>) {
         self.control.exchange.open = false;
         self.control.exchange.upgrade = true;
-        self.control.subprotocol = subprotocol.map(Into::into);
+        self.control.subprotocol = subprotocol.map(|name| Box::new(name.into()));
     }
 
     fn register_client(&mut self, path: &str) -> ClientId {
