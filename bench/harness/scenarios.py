@@ -116,7 +116,7 @@ def ingest():
 def shards():
     """Publisher and subscribers spread over two shards, against one."""
     contenders = ("weir mesh", "weir mesh, 2 shards on a core", "weir mesh, 2 shards on 2 cores")
-    for subs, windows in ((100, (64, 256)), (1000, (64, 256))):
+    for subs, windows in ((100, (256, 1024)), (1000, (256, 1024))):
         args = {"subs": subs, "size": 256}
         yield Scenario(f"two shards 1->{subs} 256 B", "fanout", contenders, args, windows, against="weir mesh")
 
@@ -125,7 +125,7 @@ def memory():
     """Idle connections, each subscribed to a channel of many."""
     idle = {"channels": IDLE // 10, "subs": 10, "conns": IDLE, "size": 64}
     contenders = ("weir mesh", "weir jsonjet", "uws", "nats")
-    yield Scenario("memory of 10000 idle subscribers", "idle", contenders, idle, metric="bytes_conn", more=False)
+    yield Scenario("memory of 10000 idle subscribers", "idle", contenders, idle, metric="bytes_conn_anon", more=False)
 
 
 def start():

@@ -84,7 +84,7 @@ pub struct Core {
     pub post: Post,
     next_ticket: Ticket,
     /// Publishes that other shards take part in.
-    pub publishes: Vec<(Ticket, Origin, u64, u64, u32)>,
+    pub publishes: VecDeque<(Ticket, Origin, u64, u64, u32)>,
 }
 
 impl Core {
@@ -109,7 +109,7 @@ impl Core {
             awaiting: AHashMap::new(),
             post: Post::default(),
             next_ticket: 0,
-            publishes: Vec::new(),
+            publishes: VecDeque::new(),
         }
     }
 
@@ -216,7 +216,7 @@ impl Core {
             let (channel, frame) = (Arc::clone(channel), Arc::clone(frame));
             self.send(shard, Mail::Publish { ticket, from, channel, frame });
         }
-        self.publishes.push((ticket, origin, counted.0, counted.1, remote.count_ones()));
+        self.publishes.push_back((ticket, origin, counted.0, counted.1, remote.count_ones()));
     }
 
     /// Gives a reply to whoever asked, wherever it lives.

@@ -40,7 +40,9 @@ impl Shard {
             publish.3 += failed;
             publish.4 -= 1;
             if publish.4 == 0 {
-                let (_, origin, sent, failed, _) = self.core.publishes.swap_remove(index);
+                let Some((_, origin, sent, failed, _)) = self.core.publishes.remove(index) else {
+                    return;
+                };
                 self.core.reply(origin, Reply::Published(sent, failed));
             }
             return;

@@ -109,7 +109,7 @@ fn random_statements_never_fail_the_process() {
         "99999999999999999999",
     ];
     const STARTS: &[&str] = &["", "select * from m where", "select count(*) from m", "select"];
-    let rounds = std::env::var("WEIR_FUZZ_ROUNDS").ok().and_then(|n| n.parse().ok());
+    let rounds = std::env::var("WEIR_FUZZ").ok().and_then(|n| n.parse().ok());
     let (schema, bits) = bits();
     let mut seed: u64 = 0x9E37_79B9_7F4A_7C15;
     let mut next = |below: usize| {
