@@ -267,7 +267,8 @@ impl Intake for Desk<'_> {
         }
         let origin = self.expect();
         let frame = Arc::new(ClientFrame { binary, bytes: bytes.to_vec() });
-        self.core.publish_remote(origin, &channel.into(), &frame, (sent, failed), remote);
+        let channel = self.core.channels.name(channel).unwrap_or_else(|| channel.into());
+        self.core.publish_remote(origin, &channel, &frame, (sent, failed), remote);
         None
     }
 
