@@ -267,12 +267,13 @@ impl Shard {
             Mail::Part { ticket, part } => self.on_part(ticket, part),
             Mail::Deliver { topic, batch } => self.deliver(topic, &batch),
             Mail::Client { origin, client, call } => self.call_client(origin, client, call),
-            Mail::Publish { ticket, from, channel, frame } => {
-                self.on_publish(ticket, from, &channel, &frame);
+            Mail::Publish { from, list } => {
+                list.iter().for_each(|publish| self.on_publish(from, publish));
             }
+            Mail::Counted(list) => list.into_iter().for_each(|count| self.on_counted(count)),
             Mail::Presence { ticket, from, channel } => {
-                let (sent, clients) = self.present(&channel);
-                let part = Part::Counted { sent, failed: 0, clients };
+                let (count, clients) = self.present(&channel);
+                let part = Part::Present { count, clients };
                 self.core.send(from, Mail::Part { ticket, part });
             }
             Mail::ChannelInterest { ticket, from, channel, present } => {

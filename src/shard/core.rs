@@ -12,7 +12,7 @@ use crate::model::event::Reply;
 use crate::model::name::TopicName;
 use crate::model::record::TimeNs;
 use crate::model::topic::{Topic, TopicId};
-use crate::shard::mail::{Mail, Origin, Ticket};
+use crate::shard::mail::{Mail, Origin, Publish, Ticket};
 use crate::shard::process::Process;
 use crate::shard::query::Task;
 use crate::shard::topic::owner::Owner;
@@ -20,6 +20,11 @@ use crate::wire::ws::Opcode;
 use ahash::AHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Publishes, or counts of them, that go as one mail at most.
+const TOGETHER_MAX: usize = 256;
+/// Bytes of a publish that goes together with others.
+const SMALL_BYTES: usize = 4096;
 
 /// Frames for one channel that no other output to a client has come between.
 #[derive(Debug)]
@@ -214,9 +219,35 @@ impl Core {
         let (ticket, from) = (self.ticket(), self.id);
         for shard in (0..self.shards()).filter(|shard| remote >> shard & 1 == 1) {
             let (channel, frame) = (Arc::clone(channel), Arc::clone(frame));
-            self.send(shard, Mail::Publish { ticket, from, channel, frame });
+            let publish = Publish { ticket, channel, frame };
+            match self.last_to(shard) {
+                Some(Mail::Publish { list, .. })
+                    if list.len() < TOGETHER_MAX && publish.frame.bytes.len() <= SMALL_BYTES =>
+                {
+                    list.push(publish);
+                }
+                _ => self.send(shard, Mail::Publish { from, list: vec![publish] }),
+            }
         }
         self.publishes.push_back((ticket, origin, counted.0, counted.1, remote.count_ones()));
+    }
+
+    /// Tells a shard what came of a publish of its.
+    pub fn send_count(&mut self, to: u16, count: (Ticket, u64, u64)) {
+        match self.last_to(to) {
+            Some(Mail::Counted(list)) if list.len() < TOGETHER_MAX => list.push(count),
+            _ => self.send(to, Mail::Counted(vec![count])),
+        }
+    }
+
+    /// The mail that a shard gets last, if nothing but publishes and their counts was sent since:
+    /// what is added to it comes before nothing that it must not.
+    fn last_to(&mut self, to: u16) -> Option<&mut Mail> {
+        let shards = usize::from(self.shards());
+        let last = self.post.others.iter_mut().rev().take(shards);
+        let publish = |mail: &Mail| matches!(mail, Mail::Publish { .. } | Mail::Counted(_));
+        let mut last = last.take_while(|(_, mail)| publish(mail));
+        last.find(|(shard, _)| *shard == to).map(|(_, mail)| mail)
     }
 
     /// Gives a reply to whoever asked, wherever it lives.

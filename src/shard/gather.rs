@@ -30,23 +30,23 @@ pub enum Gather {
 }
 
 impl Shard {
+    /// Another shard has counted a publish; they come nearly in the order they were sent.
+    pub(in crate::shard) fn on_counted(&mut self, (ticket, sent, failed): (Ticket, u64, u64)) {
+        let publishes = &mut self.core.publishes;
+        let Some(index) = publishes.iter().position(|p| p.0 == ticket) else { return };
+        let publish = &mut publishes[index];
+        publish.2 += sent;
+        publish.3 += failed;
+        publish.4 -= 1;
+        if publish.4 == 0
+            && let Some((_, origin, sent, failed, _)) = publishes.remove(index)
+        {
+            self.core.reply(origin, Reply::Published(sent, failed));
+        }
+    }
+
     /// A part of a request has come.
     pub(in crate::shard) fn on_part(&mut self, ticket: Ticket, part: Part) {
-        if let Part::Counted { sent, failed, .. } = &part
-            && let Some(index) = self.core.publishes.iter().position(|p| p.0 == ticket)
-        {
-            let publish = &mut self.core.publishes[index];
-            publish.2 += sent;
-            publish.3 += failed;
-            publish.4 -= 1;
-            if publish.4 == 0 {
-                let Some((_, origin, sent, failed, _)) = self.core.publishes.remove(index) else {
-                    return;
-                };
-                self.core.reply(origin, Reply::Published(sent, failed));
-            }
-            return;
-        }
         if self.on_fence_part(ticket, &part) {
             return;
         }
@@ -55,10 +55,10 @@ impl Shard {
             (Gather::Heard { left, .. }, _) => *left -= 1,
             (
                 Gather::Present { left, count, clients, .. },
-                Part::Counted { sent, clients: more, .. },
+                Part::Present { count: there, clients: more },
             ) => {
                 *left -= 1;
-                *count += sent;
+                *count += there;
                 *clients = merge_present(std::mem::take(clients), more);
             }
             (Gather::Pop { left, refused, .. }, part) => {

@@ -128,6 +128,17 @@ impl OwnedRecords {
     }
 }
 
+/// A publish for the members on another shard.
+#[derive(Debug)]
+pub struct Publish {
+    /// By which its count comes back.
+    pub ticket: Ticket,
+    /// Its channel.
+    pub channel: Arc<str>,
+    /// What they get.
+    pub frame: Arc<ClientFrame>,
+}
+
 /// What a part of a request came to.
 #[expect(missing_docs, reason = "the fields are named after their types")]
 #[derive(Debug)]
@@ -142,8 +153,8 @@ pub enum Part {
     },
     /// Consuming.
     Popped,
-    /// Published or present there.
-    Counted { sent: u64, failed: u64, clients: Vec<ClientId> },
+    /// Present there.
+    Present { count: u64, clients: Vec<ClientId> },
     /// Heard.
     Heard,
     /// Refused.
@@ -238,8 +249,10 @@ pub enum Mail {
     Written { topic: TopicId, consumer: Peer, offsets: Vec<Offset> },
     /// To a client's shard.
     Client { origin: Origin, client: ClientId, call: ClientCall },
-    /// To shards with members.
-    Publish { ticket: Ticket, from: u16, channel: Arc<str>, frame: Arc<ClientFrame> },
+    /// To shards with members: some publishes, in their order.
+    Publish { from: u16, list: Vec<Publish> },
+    /// Back: how many took each, and how many did not.
+    Counted(Vec<(Ticket, u64, u64)>),
     /// To all shards: who is in a channel.
     Presence { ticket: Ticket, from: u16, channel: Arc<str> },
     /// To all shards: a channel has or lost its first or last member on that shard.

@@ -10,7 +10,7 @@ use crate::proto::{CloseReason, Session};
 use crate::shard::Shard;
 use crate::shard::gather::Gather;
 use crate::shard::link::conn::Phase;
-use crate::shard::mail::{Mail, Origin, Part, Ticket};
+use crate::shard::mail::{Mail, Origin, Publish, Ticket};
 use std::sync::Arc;
 
 /// Client ids that `channel.presence` names.
@@ -268,17 +268,11 @@ impl Shard {
     }
 
     /// A publish of another shard.
-    pub(in crate::shard) fn on_publish(
-        &mut self,
-        ticket: Ticket,
-        from: u16,
-        channel: &Arc<str>,
-        frame: &ClientFrame,
-    ) {
+    pub(in crate::shard) fn on_publish(&mut self, from: u16, publish: &Publish) {
+        let Publish { ticket, channel, frame } = publish;
         let (sent, failed, _) =
             self.core.publish(channel, frame.binary, &frame.bytes, &mut self.palette);
-        let part = Part::Counted { sent, failed, clients: Vec::new() };
-        self.core.send(from, Mail::Part { ticket, part });
+        self.core.send_count(from, (*ticket, sent, failed));
     }
 
     /// Asks every shard who is in a channel.
