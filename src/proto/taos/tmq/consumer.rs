@@ -8,6 +8,9 @@ use crate::query::tables::Who;
 use crate::query::tables::tmq::Reader;
 use std::collections::VecDeque;
 
+/// Nanoseconds that a poll is answered early at most.
+const EARLY_NS_MAX: i64 = 20_000_000;
+
 /// A poll that is not answered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Poll {
@@ -17,6 +20,19 @@ pub(super) struct Poll {
     /// When it came, and when it is answered at the latest, ns.
     pub begun: i64,
     pub until: i64,
+    /// When its client waits no longer, ns: what is delivered then is read by nobody.
+    pub given_up: i64,
+}
+
+impl Poll {
+    /// A poll that came at `begun` and waits so many milliseconds. A client's own clock began to
+    /// run before: it is answered a little earlier than it asks for.
+    pub fn new(request: u64, has: Option<u64>, begun: i64, wait_ms: u64) -> Self {
+        let wait = i64::try_from(wait_ms.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
+        let given_up = if wait_ms == 0 { i64::MAX } else { begun.saturating_add(wait) };
+        let until = begun.saturating_add(wait - (wait / 8).min(EARLY_NS_MAX));
+        Self { request, has, begun, until, given_up }
+    }
 }
 
 /// The message that a client reads.
@@ -84,5 +100,22 @@ impl Consumer {
         let every = self.wanted.commit_every_ms.saturating_mul(1_000_000);
         let since = now.saturating_sub(self.committed_at).max(0) as u64;
         self.wanted.auto_commit && self.moved && since >= every
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Poll;
+
+    #[test]
+    fn a_poll_is_answered_before_its_client_gives_up() {
+        let of = |wait_ms| {
+            let poll = Poll::new(1, None, 1000, wait_ms);
+            (poll.until - 1000, poll.given_up)
+        };
+        assert_eq!(of(0), (0, i64::MAX));
+        assert_eq!(of(8), (7_000_000, 8_001_000));
+        assert_eq!(of(500), (480_000_000, 500_001_000));
+        assert_eq!(of(u64::MAX).1, i64::MAX);
     }
 }

@@ -240,8 +240,7 @@ impl Tmq {
         }
         let begun = intake.now();
         consumer.polled_at = begun;
-        let until = begun.saturating_add((wait_ms * 1_000_000) as i64);
-        let poll = Poll { request, has, begun, until };
+        let poll = Poll::new(request, has, begun, wait_ms);
         if consumer.waiting.is_some() {
             consumer.queued = Some(poll);
             return Ok(());
@@ -263,6 +262,12 @@ impl Tmq {
             {
                 out.text(&polled(poll, Some((living.id, &living.message)), intake));
                 consumer.next_poll();
+                continue;
+            }
+            if poll.given_up <= intake.now() {
+                out.text(&polled(poll, None, intake));
+                consumer.next_poll();
+                consumer.polled_at = intake.now();
                 continue;
             }
             let commit = consumer.commit_is_due(intake.now());
