@@ -60,10 +60,6 @@ pub enum Ask<'a> {
 
 /// Reads the parameters of `method`.
 pub fn ask<'a>(method: &str, raw: &Sent<'a>) -> Result<Ask<'a>, Fault> {
-    // The most frequent one, before anything is moved or compared.
-    if let (Sent::Object(p), "mesh.publish") = (raw, method) {
-        return publish(p);
-    }
     if method == "queue.pop"
         && let Sent::Other(Some(value)) = *raw
         && value.kind == Kind::Array

@@ -71,9 +71,6 @@ pub fn envelope<'a>(
     }
     let id = i.or(id).unwrap_or(b"null");
     let method: Option<Value<'_>> = method;
-    if method.is_some_and(|m| m.text == b"\"mesh.publish\"") {
-        return Ok(Envelope { method: Cow::Borrowed("mesh.publish"), id });
-    }
     match method.and_then(|m| m.as_text()) {
         Some(method) => Ok(Envelope { method, id }),
         None => Err(("m is missing or not a string", id)),
